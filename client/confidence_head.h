@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+
+#include "data/images.h"
+#include "training/fit.h"
+
+namespace fedstill {
+
+// The classifier h_k(x) = P("my data" | x) against the unlabeled pool, trained on balanced batches;
+// an optimal one has h / (1 − h) = p_k(x) / p_pool(x) (methods: density ratio).
+//   pixels    an own small network on the image: two convolutions with BatchNorm, a hidden layer,
+//   dropout features  a small network on the client's frozen penultimate features
+struct HeadOptions {
+  std::string form = "pixels";
+  std::int64_t steps = 600;
+  std::int64_t batch = 128;     // half private, half pool
+  double learning_rate = 1e-3;  // Adam, cosine
+  double weight_decay = 1e-4;
+  double dropout = 0.2;
+  std::uint64_t seed = 0;
+};
+
+// Returns the body with a second output "confidence" [N] in (0, 1) beside "logits".
+struct HeadResult {
+  Graph graph;
+  FitReport report;
+};
+HeadResult train_confidence_head(const Graph& body, const ImageView& own, const ImageView& pool,
+                                 const Normalisation& normalisation, const HeadOptions& options,
+                                 const FitOptions& run = {});  // of run: stop, on_event, checkpoint
+
+}  // namespace fedstill

@@ -1,0 +1,22 @@
+# Compiler cache, linker, warnings and sanitizers: one place, no global flags but the sanitizer's.
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+find_program(FEDSTILL_CCACHE ccache)
+if(FEDSTILL_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${FEDSTILL_CCACHE}")
+endif()
+find_program(FEDSTILL_MOLD mold)
+if(FEDSTILL_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 12.1)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+add_library(fedstill_warnings INTERFACE)
+target_compile_options(fedstill_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+  $<$<BOOL:$ENV{CI}>:-Werror>)
+
+if(FEDSTILL_SANITIZE)
+  add_compile_options(-fsanitize=${FEDSTILL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g1)
+  add_link_options(-fsanitize=${FEDSTILL_SANITIZE})
+endif()

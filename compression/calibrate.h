@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/batches.h"
+#include "data/images.h"
+#include "model/graph.h"
+#include "model/quantized_graph.h"
+
+namespace fedstill {
+
+struct CalibrationOptions {
+  std::string method = "minimum-error";  // "min-max", "percentile", "minimum-error" (least squared
+                                         // rounding and clipping error)
+  double percentile = 99.99;
+  std::int64_t images = 1024;  // of the pool, the first ones in its order
+};
+std::vector<std::string_view> calibration_methods();
+
+// One scale per node of a folded float graph, measured in float on the images; the sharing rules of
+// QuantizedGraph applied.
+std::vector<ActivationScale> calibrate(const Graph& folded, const ImageView& images,
+                                       const Normalisation& normalisation,
+                                       const CalibrationOptions& options = {});
+
+}  // namespace fedstill

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+#include "data/images.h"
+
+namespace fedstill {
+
+struct TrainTest {
+  Dataset train;
+  Dataset test;
+};
+
+// Reads images and labels in the IDX format (LeCun), plain or gzip. Throws DataError: missing file,
+// wrong magic, truncated, more bytes than the header says, label out of range, counts that differ.
+// Limits are checked before anything is allocated.
+Dataset read_idx(const std::filesystem::path& images, const std::filesystem::path& labels);
+
+// The four canonical files (train-images-idx3-ubyte …, t10k-…; plain or .gz) of a folder.
+TrainTest read_idx_folder(const std::filesystem::path& folder);
+
+// CIFAR-10's binary batches (data_batch_1..5.bin, test_batch.bin), in the folder or in its
+// cifar-10-batches-bin.
+TrainTest read_cifar10_folder(const std::filesystem::path& folder);
+
+// "fashion-mnist" (where the Debian package dataset-fashion-mnist puts it), "mnist:DIR", "idx:DIR",
+// "cifar10:DIR". Throws DataError, with the package or the files to get. Class names are set for
+// the known sets and are "0", "1", … otherwise.
+TrainTest read_source(std::string_view source);
+
+// Decoders over bytes, for the readers above and for the fuzzers.
+Images decode_idx_images(std::span<const std::uint8_t> bytes, std::string_view origin);
+std::vector<std::int32_t> decode_idx_labels(std::span<const std::uint8_t> bytes,
+                                            std::string_view origin);
+// Inflates gzip if the bytes begin with its magic; refuses more than max_bytes of output.
+std::vector<std::uint8_t> inflate_if_gzip(std::vector<std::uint8_t> bytes, std::size_t max_bytes,
+                                          std::string_view origin);
+
+}  // namespace fedstill

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <stdexcept>
+#include <vector>
+
+#include "training/batch_source.h"
+#include "training/executor.h"
+#include "training/optimizer.h"
+
+namespace fedstill {
+
+// outputs: the wanted nodes in order. Returns a scalar.
+using Loss =
+    std::function<at::Tensor(std::span<const at::Tensor> outputs, const at::Tensor& targets)>;
+
+struct FitEvent {
+  std::int64_t epoch = 0, epochs = 0;
+  std::int64_t step = 0, steps = 0;  // over the whole fit
+  std::int64_t images = 0;           // seen so far
+  double loss = 0.0;                 // mean of the epoch so far
+  bool end_of_epoch = false;
+};
+
+struct FitOptions {
+  std::int64_t epochs = 10;
+  std::int64_t minimum_steps = 0;  // epochs are added until at least this many steps are made
+  OptimizerOptions optimizer;
+  ScheduleOptions schedule;
+  double clip_norm = 0.0;  // 0: off
+  std::uint64_t seed = 0;  // dropout
+  std::filesystem::path
+      checkpoint;  // empty: none. Written atomically after every checkpoint_every-th epoch; read at
+                   // the start if it exists and belongs to this fit
+  std::int64_t checkpoint_every = 1;
+  const std::atomic<bool>* stop =
+      nullptr;  // when true: finish the step and throw Stopped (the last checkpoint stays)
+  std::function<void(const FitEvent&)> on_event;  // from the fitting thread, after every step
+};
+
+// The fit was asked to stop; what a checkpoint holds goes on later.
+class Stopped : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// The loss became NaN or infinite. The message says the step, the loss and the learning rate.
+class DivergedError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+struct FitReport {
+  std::int64_t steps = 0, images = 0;  // of this call, not of a resumed part
+  double seconds = 0.0;                // of this call
+  std::vector<double> epoch_losses;    // of the whole fit, resumed parts included
+};
+
+// The one training loop: batches → run the wanted nodes in kTrain → loss → backward → clip → step.
+// With the same seed, executor and thread count the result is the same bits, interrupted or not.
+// Throws Stopped, DivergedError.
+FitReport fit(Executor& executor, std::span<const int> wanted, BatchSource& source,
+              const Loss& loss, const FitOptions& options);
+
+}  // namespace fedstill
