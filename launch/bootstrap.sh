@@ -1,0 +1,117 @@
+# Sourced by ./fedstill and ./check: installs what a build needs, configures and builds. Needs bash; run from the repository root.
+# FEDSTILL_DEPS  where the torch wheel and the Python oracles live (default .deps); several checkouts may share one.
+# FEDSTILL_BUILD the build folder (default build/release).
+
+FEDSTILL_DEPS=${FEDSTILL_DEPS:-$PWD/.deps}
+FEDSTILL_BUILD=${FEDSTILL_BUILD:-$PWD/build/release}
+
+packages=(g++ cmake ninja-build pkg-config ccache mold python3 python3-pip
+  libgtest-dev libgmock-dev libbenchmark-dev libcereal-dev libprotozero-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev
+  libspdlog-dev libsqlite3-dev libsqlitecpp-dev libzip-dev zlib1g-dev libpng-dev libssl-dev libjs-chart.js dataset-fashion-mnist)
+torch_cpu=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
+oracles=(numpy onnx onnxruntime safetensors)
+
+say() { printf 'fedstill: %s\n' "$*" >&2; }
+die() { say "$*"; exit 69; }
+
+# One clear line for a system this was never meant for, before anything is touched.
+require_system() {
+  [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || die "needs Linux on x86-64, this is $(uname -s) on $(uname -m)"
+  command -v dpkg-query > /dev/null || die "needs Debian 12, Ubuntu 24.04 or newer (no dpkg here); see CONTRIBUTING.md for the list of libraries"
+  . /etc/os-release
+  case "$ID:${VERSION_ID%%.*}" in
+    debian:[1-9]|debian:10|debian:11) die "needs Debian 12 or newer, this is ${PRETTY_NAME}" ;;
+    ubuntu:[1-9]|ubuntu:1[0-9]|ubuntu:2[0-3]) die "needs Ubuntu 24.04 or newer, this is ${PRETTY_NAME}" ;;
+  esac
+}
+
+missing_packages() {
+  local have
+  have=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${packages[@]}" 2> /dev/null | awk '$2 == "installed" {print $1}')
+  printf '%s\n' "${packages[@]}" | grep -vxF "$have" || true
+}
+
+install_packages() {
+  local missing sudo=
+  missing=$(missing_packages | tr '\n' ' ')
+  [ -n "${missing// /}" ] || return 0
+  if [ "$(id -u)" != 0 ]; then
+    if sudo -n true 2> /dev/null; then sudo=sudo
+    else die "please install, then run this again:  sudo apt-get install $missing"; fi
+  fi
+  say "installing Debian packages: $missing"
+  $sudo apt-get update -qq > /dev/null 2>&1 || true
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing > "$FEDSTILL_DEPS/apt.log" 2>&1 \
+    || die "apt-get could not install them: $(tail -n 1 "$FEDSTILL_DEPS/apt.log") (whole log: $FEDSTILL_DEPS/apt.log)"
+}
+
+require_disk() {  # require_disk GIGABYTES WHAT
+  local free
+  free=$(df -Pk "$FEDSTILL_DEPS" | awk 'NR == 2 {print int($4 / 1048576)}')
+  [ "$free" -ge "$1" ] || die "$2 needs $1 GB in $FEDSTILL_DEPS, only $free GB are free (FEDSTILL_DEPS may point elsewhere)"
+}
+
+# Installs Python packages into $FEDSTILL_DEPS/$1 by way of a temporary folder, so that a broken download leaves nothing behind.
+pip_install() {  # pip_install FOLDER STAMP ARGUMENTS...
+  local folder=$FEDSTILL_DEPS/$1 stamp=$2
+  shift 2
+  [ "$(cat "$folder/.stamp" 2> /dev/null)" = "$stamp" ] && return 0
+  say "downloading $stamp"
+  rm -rf "$folder.partial"
+  python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location --target "$folder.partial" "$@" > "$FEDSTILL_DEPS/pip.log" 2>&1 \
+    || { rm -rf "$folder.partial"; die "download failed: $(grep -m 1 -i error "$FEDSTILL_DEPS/pip.log" || tail -n 1 "$FEDSTILL_DEPS/pip.log") (whole log: $FEDSTILL_DEPS/pip.log)"; }
+  printf '%s\n' "$stamp" > "$folder.partial/.stamp"
+  rm -rf "$folder"
+  mv "$folder.partial" "$folder"
+}
+
+install_torch() {  # install_torch cpu|cuda
+  local stamp
+  stamp=$(cat "$FEDSTILL_DEPS/torch/.stamp" 2> /dev/null || true)
+  if [ "$1" = cuda ]; then
+    [[ $stamp == *"with CUDA" ]] && return 0
+    require_disk 12 "LibTorch with CUDA"
+    pip_install torch "torch 2.11.0 with CUDA" torch==2.11.0
+  else
+    [ -n "$stamp" ] && return 0
+    require_disk 4 "LibTorch"
+    pip_install torch "torch 2.11.0, CPU parts" --no-deps "${torch_cpu[@]}"
+  fi
+}
+
+configure() {
+  local stamp="$FEDSTILL_BUILD/.configured"
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$FEDSTILL_DEPS" ] && return 0
+  command -v g++ > /dev/null || die "no C++ compiler: apt-get install g++"
+  cmake -S . -B "$FEDSTILL_BUILD" -G Ninja -DFEDSTILL_DEPS="$FEDSTILL_DEPS" > "$FEDSTILL_DEPS/cmake.log" 2>&1 \
+    || die "configure failed: $(grep -m 1 -A 2 Error "$FEDSTILL_DEPS/cmake.log" | tr '\n' ' ') (whole log: $FEDSTILL_DEPS/cmake.log)"
+  printf '%s\n' "$FEDSTILL_DEPS" > "$stamp"
+}
+
+# set_up cpu|cuda [oracles]: everything a build needs, once. The stamp makes later runs skip the look-ups.
+set_up() {
+  mkdir -p "$FEDSTILL_DEPS" 2> /dev/null || die "cannot create $FEDSTILL_DEPS (FEDSTILL_DEPS may point elsewhere)"
+  local stamp="$FEDSTILL_DEPS/.ready-$*" want
+  want=$(sha256sum launch/bootstrap.sh | cut -c1-16)
+  if [ "$(cat "$stamp" 2> /dev/null)" != "$want" ] || [ ! -e "$FEDSTILL_DEPS/torch/torch/lib/libtorch_cpu.so" ]; then
+    exec 8> "$FEDSTILL_DEPS/.lock"
+    flock 8
+    require_system
+    install_packages
+    install_torch "$1"
+    [ "${2:-}" != oracles ] || pip_install oracles "${oracles[*]}" "${oracles[@]}"
+    printf '%s\n' "$want" > "$stamp"
+    exec 8>&-
+  fi
+  configure
+}
+
+build() {  # build TARGET...
+  local log="$FEDSTILL_BUILD/build.log"
+  if [ -t 2 ] && [ "$(ninja -C "$FEDSTILL_BUILD" -n "$@" | grep -c '^\[')" -gt 0 ]; then
+    ninja -C "$FEDSTILL_BUILD" "$@" >&2 || die "the build failed"
+  else
+    ninja -C "$FEDSTILL_BUILD" "$@" > "$log" 2>&1 || { grep -m 20 -E 'error|FAILED' "$log" >&2; die "the build failed (whole log: $log)"; }
+  fi
+}
