@@ -1,15 +1,18 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "model/graph.h"
-#include "model/zoo.h"
 
 namespace fedstill {
 
 // Builds a graph node by node, inferring input channels and initialising weights as it goes:
-// He-normal (fan-in, gain of ReLU) for convolutions and linear layers, 1/0 for BatchNorm. Every
-// method returns the new node's index. Names are made unique and readable.
+// He-normal (fan-in, gain of ReLU) for convolutions and linear layers, variance 1/fan-in for the
+// Linear that is the output, 1/0 for BatchNorm, biases 0. Weights are a function of the seed and
+// the parameter's name alone. Every method returns the new node's index; names are "conv1", "bn2".
+// Methods throw std::invalid_argument where the input does not exist or its shape does not fit.
 class GraphBuilder {
  public:
   GraphBuilder(std::string architecture, SampleShape input, std::uint64_t seed);
@@ -39,8 +42,9 @@ class GraphBuilder {
   Graph finish(int output, std::string output_name = "logits") &&;  // validates
 
  private:
-  int append(Node node, const char* prefix);
-  std::string parameter(const Node& node, const char* suffix, Tensor value);
+  int append(Op op, std::vector<int> inputs, Attributes attributes, bool bias = true);
+  void add_parameters(Node& node, const SampleShape& input, bool bias);
+
   Graph graph_;
   std::vector<SampleShape> shapes_;
   std::uint64_t seed_;

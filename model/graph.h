@@ -73,6 +73,8 @@ struct Attributes {
 //   Conv2d: weight [out, in/groups, kh, kw], then bias [out] if present. Linear: weight [out, in],
 //   then bias [out] if present. BatchNorm: weight, bias, running_mean, running_var, each [C].
 //   Others: none.
+// No two nodes share a tensor. Add and Mul need equal shapes; AveragePool counts its padding; pools
+// and convolutions round their output size down.
 struct Node {
   std::string name;
   Op op = Op::kInput;
@@ -112,7 +114,8 @@ struct GraphLimits {
 void validate(const Graph& graph, const GraphLimits& limits = {});
 
 // Sample shape of every node, in node order. Throws as validate() does, naming the node whose input
-// does not fit (for example an image that became smaller than the kernel).
+// does not fit (an image smaller than the kernel). Does not look at element types: for quantized
+// weights too.
 std::vector<SampleShape> infer_shapes(const Graph& graph, const GraphLimits& limits = {});
 
 }  // namespace fedstill

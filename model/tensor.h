@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,6 +18,9 @@ std::string_view name(DType dtype);  // The safetensors names: "F32", "I32", "I8
 // Number of elements of a shape. Throws std::invalid_argument on negative sizes or overflow of
 // 2^62.
 std::int64_t element_count(std::span<const std::int64_t> shape);
+
+// "[32, 3, 3, 3]", for messages.
+std::string shape_text(std::span<const std::int64_t> shape);
 
 // Dense row-major values with a type and a shape; owns its bytes. Plain data, no arithmetic.
 class Tensor {
