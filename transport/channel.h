@@ -18,14 +18,16 @@ class ChannelClosed : public std::runtime_error {
 
 // One end of a two-way conversation between two parties that may be slow, gone or hostile. Frames
 // arrive whole, once and in order. One thread may send while another receives; close() may be
-// called from any thread and wakes both.
+// called from any thread and wakes both. Destroying an end closes it.
 class Channel {
  public:
   virtual ~Channel() = default;
-  virtual void send(
-      const Frame& frame) = 0;  // blocks while the peer's inbox is full; throws ChannelClosed
-  // The next frame, or nothing if none came within the time. Throws ChannelClosed, or DecodeError
-  // when the peer's bytes are damaged (the channel is closed then).
+  // Blocks while the peer's inbox is full. Throws ChannelClosed, or std::invalid_argument for a
+  // frame that no peer would accept (see find_problem).
+  virtual void send(const Frame& frame) = 0;
+  // The next frame, or nothing if none came within the time. What the peer sent before it closed
+  // still arrives; after that, or after a close() on this side, throws ChannelClosed. Throws
+  // DecodeError when the peer's bytes are damaged or over a limit; the channel is closed then.
   virtual std::optional<Frame> receive(std::chrono::milliseconds wait) = 0;
   virtual void close() = 0;
 };
