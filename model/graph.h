@@ -63,7 +63,7 @@ struct Attributes {
   std::int64_t axis = 0;  // Concat, Slice, Softmax: axis of the sample shape (0 = channels)
   std::int64_t begin = 0, end = 0;  // Slice: [begin, end) along axis
   std::int64_t scale = 2;           // Upsample: integer factor for height and width
-  SampleShape shape;                // Input: the sample shape; Reshape: the new sample shape
+  SampleShape shape{};              // Input: the sample shape; Reshape: the new sample shape
 
   bool operator==(const Attributes&) const = default;
 };

@@ -18,7 +18,7 @@ struct ModelFileLimits {
   std::size_t max_header_bytes = 1 << 20;
   std::size_t max_file_bytes = std::size_t{4} << 30;
   std::size_t max_tensors = 16384;
-  GraphLimits graph;
+  GraphLimits graph{};
 };
 
 std::vector<std::byte> encode_model(const Graph& graph);

@@ -24,15 +24,19 @@ struct ActivationScale {
 // MaxPool, Flatten, Reshape, Slice, Upsample, ReLU and Clip keep the scale of their input unless
 // the producer rule above applies.
 struct QuantizedGraph {
-  std::string scheme;                        // "w8a8"
-  Graph graph;                               // structure plus int8 weights and int32 biases
-  std::vector<ActivationScale> activations;  // of every node's output, in node order
-  std::map<std::string, std::vector<float>> weight_scales;  // weight tensor name → [out]
+  std::string scheme;                          // "w8a8"
+  Graph graph{};                               // structure plus int8 weights and int32 biases
+  std::vector<ActivationScale> activations{};  // of every node's output, in node order
+  std::map<std::string, std::vector<float>> weight_scales{};  // weight tensor name → [out]
   bool operator==(const QuantizedGraph&) const = default;
 };
 
 // Checks structure, dtypes, scales (finite, positive) and the sharing rules. Throws
 // std::invalid_argument naming the node.
 void validate(const QuantizedGraph& graph, const GraphLimits& limits = {});
+
+// The ReLU or Clip that is applied by the clamp of this Conv2d, Linear or Add: its only reader,
+// when the node itself is no output. -1 if there is none.
+int fused_activation(const Graph& graph, int node);
 
 }  // namespace fedstill

@@ -1,0 +1,205 @@
+#include "model/safetensors.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "model/decode_error.h"
+#include "model/strict_json.h"
+
+namespace fedstill {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "tensor bytes are written as they lie");
+
+using Json = nlohmann::json;
+constexpr const char* kOrigin = "safetensors";
+constexpr const char* kMetadata = "__metadata__";
+constexpr std::size_t kLengthBytes = 8;
+constexpr std::size_t kAlignment = 64;  // of the first tensor: a cache line
+constexpr std::size_t kMaxRank = 8;
+
+using Named = std::pair<const std::string, Tensor>;
+
+std::vector<const Named*> in_file_order(const std::map<std::string, Tensor>& tensors) {
+  std::vector<const Named*> order;
+  for (const Named& named : tensors) order.push_back(&named);
+  // Wide types first keeps every tensor aligned to its element.
+  std::stable_sort(order.begin(), order.end(), [](const Named* a, const Named* b) {
+    return byte_size(a->second.dtype()) > byte_size(b->second.dtype());
+  });
+  return order;
+}
+
+void require_encodable(const std::string& name, const Tensor& tensor) {
+  const bool empty = std::ranges::any_of(tensor.shape(), [](std::int64_t d) { return d < 1; });
+  if (name == kMetadata || empty || tensor.shape().size() > kMaxRank) {
+    throw std::invalid_argument("[safetensors] tensor '" + name +
+                                "': reserved name, empty dimension or too many dimensions");
+  }
+}
+
+std::string header_text(const std::map<std::string, std::string>& metadata,
+                        const std::vector<const Named*>& order) {
+  Json header = Json::object();
+  header[kMetadata] = metadata;
+  std::size_t offset = 0;
+  for (const Named* named : order) {
+    const auto& [name, tensor] = *named;
+    require_encodable(name, tensor);
+    const std::size_t end = offset + tensor.bytes().size();
+    header[name] = {{"dtype", std::string(fedstill::name(tensor.dtype()))},
+                    {"shape", tensor.shape()},
+                    {"data_offsets", {offset, end}}};
+    offset = end;
+  }
+  try {
+    return header.dump();
+  } catch (const Json::exception& error) {
+    throw std::invalid_argument(std::string("[safetensors] ") + error.what());
+  }
+}
+
+struct Entry {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<std::int64_t> shape{};
+  std::uint64_t begin = 0, end = 0;
+};
+
+DType dtype_from_name(const StrictObject& object, const std::string& text) {
+  for (const DType dtype : {DType::kF32, DType::kI32, DType::kI8, DType::kU8, DType::kI64}) {
+    if (name(dtype) == text) return dtype;
+  }
+  object.fail("dtype '" + shown(text) + "' is not one of F32, I32, I8, U8, I64");
+}
+
+std::uint64_t checked_byte_count(const StrictObject& object, const Entry& entry,
+                                 std::int64_t max_elements) {
+  std::int64_t count = 1;
+  for (const std::int64_t dimension : entry.shape) {
+    if (dimension < 1 || dimension > max_elements / count) {
+      object.fail("the shape has an empty dimension or more than " + std::to_string(max_elements) +
+                  " elements");
+    }
+    count *= dimension;
+  }
+  return static_cast<std::uint64_t>(count) * byte_size(entry.dtype);
+}
+
+Entry decode_entry(const std::string& name, const Json& json, const SafetensorsLimits& limits) {
+  StrictObject object(json, std::string(kOrigin) + ", tensor '" + shown(name) + "'");
+  Entry entry{.name = name};
+  entry.dtype = dtype_from_name(object, object.text("dtype"));
+  entry.shape = object.integers("shape", kMaxRank);
+  const std::vector<std::int64_t> offsets = object.integers("data_offsets", 2);
+  object.finish();
+  if (offsets.size() != 2 || offsets[0] < 0 || offsets[1] < offsets[0]) {
+    object.fail("data_offsets are not [begin, end]");
+  }
+  entry.begin = static_cast<std::uint64_t>(offsets[0]);
+  entry.end = static_cast<std::uint64_t>(offsets[1]);
+  const std::uint64_t expected = checked_byte_count(object, entry, limits.max_elements);
+  if (entry.end - entry.begin != expected) {
+    object.fail("data_offsets hold " + std::to_string(entry.end - entry.begin) +
+                " bytes, the shape needs " + std::to_string(expected));
+  }
+  return entry;
+}
+
+std::vector<Entry> decode_entries(const Json& header, const SafetensorsLimits& limits) {
+  if (header.size() > limits.max_tensors + 1) {
+    throw DecodeError("[safetensors] header has " + std::to_string(header.size()) +
+                      " entries, limit " + std::to_string(limits.max_tensors));
+  }
+  std::vector<Entry> entries;
+  for (const auto& [name, json] : header.items()) {
+    if (name != kMetadata) entries.push_back(decode_entry(name, json, limits));
+  }
+  std::ranges::sort(entries, {}, &Entry::begin);
+  return entries;
+}
+
+std::map<std::string, std::string> decode_metadata(const Json& header) {
+  std::map<std::string, std::string> metadata;
+  if (!header.contains(kMetadata)) return metadata;
+  StrictObject object(header.at(kMetadata), std::string(kOrigin) + ", " + kMetadata);
+  for (const auto& [key, value] : header.at(kMetadata).items()) metadata[key] = object.text(key);
+  return metadata;
+}
+
+std::map<std::string, Tensor> decode_tensors(const std::vector<Entry>& entries,
+                                             std::span<const std::byte> data) {
+  std::map<std::string, Tensor> tensors;
+  std::uint64_t next = 0;
+  for (const Entry& entry : entries) {
+    if (entry.begin != next || entry.end > data.size()) {
+      throw DecodeError("[safetensors] tensor '" + shown(entry.name) + "' lies at " +
+                        std::to_string(entry.begin) + ".." + std::to_string(entry.end) +
+                        ", expected begin " + std::to_string(next) + " and end within " +
+                        std::to_string(data.size()));
+    }
+    Tensor tensor(entry.dtype, entry.shape);
+    std::memcpy(tensor.bytes().data(), data.data() + entry.begin, tensor.bytes().size());
+    tensors.emplace(entry.name, std::move(tensor));
+    next = entry.end;
+  }
+  if (next != data.size()) {
+    throw DecodeError("[safetensors] " + std::to_string(data.size() - next) +
+                      " bytes after the last tensor");
+  }
+  return tensors;
+}
+
+std::size_t decode_header_length(std::span<const std::byte> bytes,
+                                 const SafetensorsLimits& limits) {
+  if (bytes.size() < kLengthBytes) {
+    throw DecodeError("[safetensors] file has " + std::to_string(bytes.size()) +
+                      " bytes, expected at least 8");
+  }
+  std::uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), kLengthBytes);
+  if (length > limits.max_header_bytes || length > bytes.size() - kLengthBytes) {
+    throw DecodeError("[safetensors] header length " + std::to_string(length) +
+                      " exceeds the limit " + std::to_string(limits.max_header_bytes) +
+                      " or the file");
+  }
+  return static_cast<std::size_t>(length);
+}
+
+}  // namespace
+
+std::vector<std::byte> encode_safetensors(const std::map<std::string, std::string>& metadata,
+                                          const std::map<std::string, Tensor>& tensors) {
+  const std::vector<const Named*> order = in_file_order(tensors);
+  std::string header = header_text(metadata, order);
+  const std::size_t used = (kLengthBytes + header.size()) % kAlignment;
+  header.append((kAlignment - used) % kAlignment, ' ');
+  if (header.size() > SafetensorsLimits{}.max_header_bytes) {
+    throw std::invalid_argument("[safetensors] header of " + std::to_string(header.size()) +
+                                " bytes is too long to be read back");
+  }
+  const std::uint64_t length = header.size();
+  std::vector<std::byte> bytes(kLengthBytes + header.size());
+  std::memcpy(bytes.data(), &length, kLengthBytes);
+  std::memcpy(bytes.data() + kLengthBytes, header.data(), header.size());
+  for (const Named* named : order) {
+    const std::span<const std::byte> data = named->second.bytes();
+    bytes.insert(bytes.end(), data.begin(), data.end());
+  }
+  return bytes;
+}
+
+Safetensors decode_safetensors(std::span<const std::byte> bytes, const SafetensorsLimits& limits) {
+  const std::size_t length = decode_header_length(bytes, limits);
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, length);
+  if (!text.starts_with('{')) throw DecodeError("[safetensors] the header is not a JSON object");
+  const Json header = parse_strict_json(text, kOrigin);
+  return {.metadata = decode_metadata(header),
+          .tensors =
+              decode_tensors(decode_entries(header, limits), bytes.subspan(kLengthBytes + length))};
+}
+
+}  // namespace fedstill
