@@ -8,7 +8,7 @@
 
 #include "model/decode_error.h"
 #include "model/safetensors.h"
-#include "tests/support/sample_graphs.h"
+#include "tests/support/wire_graphs.h"
 
 namespace fedstill {
 namespace {

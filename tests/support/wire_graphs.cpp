@@ -1,4 +1,4 @@
-#include "tests/support/sample_graphs.h"
+#include "tests/support/wire_graphs.h"
 
 #include <algorithm>
 
