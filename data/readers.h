@@ -1,7 +1,11 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string_view>
+#include <vector>
 
 #include "data/images.h"
 
@@ -25,14 +29,23 @@ TrainTest read_idx_folder(const std::filesystem::path& folder);
 TrainTest read_cifar10_folder(const std::filesystem::path& folder);
 
 // "fashion-mnist" (where the Debian package dataset-fashion-mnist puts it), "mnist:DIR", "idx:DIR",
-// "cifar10:DIR". Throws DataError, with the package or the files to get. Class names are set for
-// the known sets and are "0", "1", … otherwise.
+// "cifar10:DIR", and "synthetic" or "synthetic:CLASSESxCHANNELSxHEIGHTxWIDTH" (data/synthetic.h).
+// Throws DataError, with the package or the files to get. Class names are set for the known sets
+// and are "0", "1", … otherwise.
 TrainTest read_source(std::string_view source);
 
 // Decoders over bytes, for the readers above and for the fuzzers.
 Images decode_idx_images(std::span<const std::uint8_t> bytes, std::string_view origin);
 std::vector<std::int32_t> decode_idx_labels(std::span<const std::uint8_t> bytes,
                                             std::string_view origin);
+
+struct LabeledImages {
+  Images images;
+  std::vector<std::int32_t> labels;
+};
+// Records of one label byte and three planes of 32 × 32.
+LabeledImages decode_cifar10(std::span<const std::uint8_t> bytes, std::string_view origin);
+
 // Inflates gzip if the bytes begin with its magic; refuses more than max_bytes of output.
 std::vector<std::uint8_t> inflate_if_gzip(std::vector<std::uint8_t> bytes, std::size_t max_bytes,
                                           std::string_view origin);

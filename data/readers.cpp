@@ -1,0 +1,179 @@
+#include "data/readers.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "data/data_error.h"
+#include "data/synthetic.h"
+#include "model/atomic_file.h"
+#include "model/decode_error.h"
+
+namespace fedstill {
+namespace {
+
+namespace fs = std::filesystem;
+using Names = std::vector<std::string>;
+
+constexpr std::size_t kMaxFileBytes = std::size_t{1} << 30;
+constexpr std::size_t kMaxInflatedBytes = std::size_t{1} << 31;
+constexpr std::string_view kFashionFolder = "/usr/share/datasets/fashion-mnist";
+
+const Names kFashionNames{"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                          "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+const Names kCifarNames{"airplane", "automobile", "bird",  "cat",  "deer",
+                        "dog",      "frog",       "horse", "ship", "truck"};
+
+[[noreturn]] void fail(const std::string& what) { throw DataError("[data] " + what); }
+
+Names numbered_names(std::int64_t classes) {
+  Names names;
+  for (std::int64_t i = 0; i < classes; ++i) names.push_back(std::to_string(i));
+  return names;
+}
+
+std::vector<std::uint8_t> read_inflated(const fs::path& path) {
+  std::vector<std::uint8_t> bytes;
+  try {
+    const std::vector<std::byte> raw = read_file(path, kMaxFileBytes);
+    bytes.resize(raw.size());
+    std::ranges::transform(raw, bytes.begin(), std::to_integer<std::uint8_t>);
+  } catch (const std::system_error& error) {
+    fail("cannot read " + path.string() + ": " + error.code().message());
+  } catch (const DecodeError& error) {
+    fail(error.what());
+  }
+  return inflate_if_gzip(std::move(bytes), kMaxInflatedBytes, path.string());
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+fs::path plain_or_gz(const fs::path& folder, const std::string& name) {
+  const fs::path plain = folder / name;
+  if (is_there(plain)) return plain;
+  const fs::path compressed = folder / (name + ".gz");
+  if (is_there(compressed)) return compressed;
+  fail("found neither " + plain.string() + " nor " + compressed.string());
+}
+
+Dataset make_dataset(Images images, std::vector<std::int32_t> labels) {
+  const std::int64_t classes = 1 + *std::ranges::max_element(labels);
+  return {std::make_shared<const Images>(std::move(images)), std::move(labels),
+          numbered_names(classes)};
+}
+
+std::string to_string(const ImageShape& shape) {
+  return std::to_string(shape.channels) + " × " + std::to_string(shape.height) + " × " +
+         std::to_string(shape.width);
+}
+
+// Both halves get the same names; a label beyond them is an error.
+void set_names(TrainTest& sets, const Names& names, const std::string& origin) {
+  for (Dataset* set : {&sets.train, &sets.test}) {
+    if (set->classes() > static_cast<std::int64_t>(names.size())) {
+      fail(origin + ": found label " + std::to_string(set->classes() - 1) + ", expected 0 to " +
+           std::to_string(names.size() - 1));
+    }
+    set->class_names = names;
+  }
+}
+
+void check_same_shape(const TrainTest& sets, const fs::path& folder) {
+  const ImageShape& train = sets.train.images->shape;
+  const ImageShape& test = sets.test.images->shape;
+  if (train == test) return;
+  fail(folder.string() + ": found test images of " + to_string(test) + ", expected " +
+       to_string(train) + " as in training");
+}
+
+LabeledImages read_cifar10_batches(const fs::path& folder, const Names& files) {
+  LabeledImages all;
+  for (const std::string& file : files) {
+    const fs::path path = plain_or_gz(folder, file);
+    LabeledImages batch = decode_cifar10(read_inflated(path), path.string());
+    all.images.shape = batch.images.shape;
+    all.images.pixels.insert(all.images.pixels.end(), batch.images.pixels.begin(),
+                             batch.images.pixels.end());
+    all.labels.insert(all.labels.end(), batch.labels.begin(), batch.labels.end());
+  }
+  return all;
+}
+
+TrainTest read_named_idx(const fs::path& folder, const Names& names) {
+  TrainTest sets = read_idx_folder(folder);
+  set_names(sets, names, folder.string());
+  return sets;
+}
+
+TrainTest read_fashion_mnist() {
+  const fs::path folder = kFashionFolder;
+  if (!is_there(folder)) {
+    fail("Fashion-MNIST is not installed: found no " + folder.string() +
+         "; run `apt install dataset-fashion-mnist`, or give a folder with the four IDX files as "
+         "idx:DIR");
+  }
+  return read_named_idx(folder, kFashionNames);
+}
+
+}  // namespace
+
+Dataset read_idx(const fs::path& images, const fs::path& labels) {
+  Images decoded = decode_idx_images(read_inflated(images), images.string());
+  std::vector<std::int32_t> numbers = decode_idx_labels(read_inflated(labels), labels.string());
+  if (static_cast<std::int64_t>(numbers.size()) != decoded.count()) {
+    throw DataError("[idx] " + labels.string() + ": found " + std::to_string(numbers.size()) +
+                    " labels, expected " + std::to_string(decoded.count()) + " as images in " +
+                    images.string());
+  }
+  return make_dataset(std::move(decoded), std::move(numbers));
+}
+
+TrainTest read_idx_folder(const fs::path& folder) {
+  const auto read = [&](const std::string& part) {
+    return read_idx(plain_or_gz(folder, part + "-images-idx3-ubyte"),
+                    plain_or_gz(folder, part + "-labels-idx1-ubyte"));
+  };
+  TrainTest sets{read("train"), read("t10k")};
+  check_same_shape(sets, folder);
+  // The training labels say how many classes there are.
+  set_names(sets, Names(sets.train.class_names), folder.string());
+  return sets;
+}
+
+TrainTest read_cifar10_folder(const fs::path& folder) {
+  const fs::path inner = folder / "cifar-10-batches-bin";
+  const fs::path from = is_there(inner) ? inner : folder;
+  const Names training{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
+                       "data_batch_4.bin", "data_batch_5.bin"};
+  LabeledImages train = read_cifar10_batches(from, training);
+  LabeledImages test = read_cifar10_batches(from, {"test_batch.bin"});
+  TrainTest sets{make_dataset(std::move(train.images), std::move(train.labels)),
+                 make_dataset(std::move(test.images), std::move(test.labels))};
+  set_names(sets, kCifarNames, from.string());
+  return sets;
+}
+
+TrainTest read_source(std::string_view source) {
+  const std::size_t colon = source.find(':');
+  const std::string_view kind = source.substr(0, colon);
+  const bool has_folder = colon != std::string_view::npos && colon + 1 < source.size();
+  const fs::path folder = has_folder ? source.substr(colon + 1) : std::string_view();
+  if (source == "fashion-mnist") return read_fashion_mnist();
+  if (source == "synthetic") return read_synthetic({});
+  if (has_folder) {
+    if (kind == "mnist") return read_named_idx(folder, numbered_names(10));
+    if (kind == "idx") return read_idx_folder(folder);
+    if (kind == "cifar10") return read_cifar10_folder(folder);
+    if (kind == "synthetic") return read_synthetic(source.substr(colon + 1));
+  }
+  fail("found source \"" + std::string(source) +
+       "\", expected fashion-mnist, mnist:DIR, idx:DIR, cifar10:DIR or "
+       "synthetic[:CLASSESxCHANNELSxHEIGHTxWIDTH]");
+}
+
+}  // namespace fedstill
