@@ -104,8 +104,20 @@ LabeledImages read_cifar10_batches(const fs::path& folder, const Names& files) {
   return all;
 }
 
+// The halves each with the classes of their own labels.
+TrainTest read_idx_halves(const fs::path& folder) {
+  const auto read = [&](const std::string& part) {
+    const fs::path images = plain_or_gz(folder, part + "-images-idx3-ubyte");
+    const fs::path labels = plain_or_gz(folder, part + "-labels-idx1-ubyte");
+    return read_idx(images, labels);
+  };
+  TrainTest sets{read("train"), read("t10k")};
+  check_same_shape(sets, folder);
+  return sets;
+}
+
 TrainTest read_named_idx(const fs::path& folder, const Names& names) {
-  TrainTest sets = read_idx_folder(folder);
+  TrainTest sets = read_idx_halves(folder);
   set_names(sets, names, folder.string());
   return sets;
 }
@@ -134,12 +146,7 @@ Dataset read_idx(const fs::path& images, const fs::path& labels) {
 }
 
 TrainTest read_idx_folder(const fs::path& folder) {
-  const auto read = [&](const std::string& part) {
-    return read_idx(plain_or_gz(folder, part + "-images-idx3-ubyte"),
-                    plain_or_gz(folder, part + "-labels-idx1-ubyte"));
-  };
-  TrainTest sets{read("train"), read("t10k")};
-  check_same_shape(sets, folder);
+  TrainTest sets = read_idx_halves(folder);
   // The training labels say how many classes there are.
   set_names(sets, Names(sets.train.class_names), folder.string());
   return sets;

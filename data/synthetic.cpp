@@ -17,7 +17,6 @@ namespace {
 
 // Every step is in whole numbers, so the bytes are the same everywhere. Weights are in 1/256.
 constexpr std::int64_t kGrid = 5;       // corners of a pattern's coarse grid
-constexpr std::int64_t kMaxShift = 2;   // pixels
 constexpr std::int64_t kMaxMix = 110;   // of another class: below one half, so the label is true
 constexpr std::int64_t kMaxNoise = 48;  // grey levels
 constexpr std::int64_t kMaxCount = 10'000'000;
@@ -72,8 +71,9 @@ class Painter {
     const std::int64_t other = (label + draw(key, kOther, 1, classes_ - 1)) % classes_;
     const std::int64_t mix = draw(key, kMix, 0, kMaxMix);
     const std::int64_t contrast = draw(key, kContrast, 160, 288);
-    const std::int64_t down = draw(key, kDown, -kMaxShift, kMaxShift);
-    const std::int64_t right = draw(key, kRight, -kMaxShift, kMaxShift);
+    const std::int64_t shift = std::max<std::int64_t>(1, shape_.height / 14);
+    const std::int64_t down = draw(key, kDown, -shift, shift);
+    const std::int64_t right = draw(key, kRight, -shift, shift);
     std::uint64_t counter = kPixels;
     for (std::int64_t c = 0; c < shape_.channels; ++c) {
       for (std::int64_t y = 0; y < shape_.height; ++y) {
