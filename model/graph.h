@@ -21,8 +21,8 @@ enum class Op : std::uint8_t {
   kReLU,
   kClip,
   kLeakyReLU,
-  kHardSwish,
-  kHardSigmoid,
+  kHardSwish,    // x · HardSigmoid(x)
+  kHardSigmoid,  // clip(x / 6 + 1/2, 0, 1)
   kSigmoid,
   kTanh,
   kMaxPool,
@@ -35,7 +35,7 @@ enum class Op : std::uint8_t {
   kFlatten,
   kReshape,
   kDropout,
-  kUpsample,
+  kUpsample,  // nearest neighbour
   kSoftmax,
 };
 inline constexpr int kOpCount = 23;
@@ -76,17 +76,16 @@ struct Attributes {
 // No two nodes share a tensor. Add and Mul need equal shapes; AveragePool counts its padding; pools
 // and convolutions round their output size down.
 struct Node {
-  std::string name;
+  std::string name{};
   Op op = Op::kInput;
-  std::vector<int> inputs;
-  std::vector<std::string> parameters;
-  Attributes attributes;
+  std::vector<int> inputs{};
+  std::vector<std::string> parameters{};
+  Attributes attributes{};
 
   bool operator==(const Node&) const = default;
 };
 
-// A model: operators plus named tensors, and nothing to execute on arrival. Node 0 is the only
-// Input.
+// A model: operators plus named tensors, nothing to execute on arrival. Node 0 is the only Input.
 struct Graph {
   std::string architecture;  // Where it came from, for people: "resnet8"
   std::vector<Node> nodes;
