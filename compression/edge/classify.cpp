@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "compression/edge/fusion.h"
+#include "compression/edge/code_arithmetic.h"
 #include "compression/edge/interpreter.h"
 
 namespace fedstill {

@@ -108,7 +108,10 @@ Interpreter::Plan::Plan(const QuantizedGraph& model, const Kernels& with) : kern
   check_operators(graph);
   shapes = infer_shapes(graph);
   logits_node = static_cast<std::size_t>(graph.output("logits"));
-  const std::vector<int> fused = fused_activations(graph);
+  std::vector<int> fused;
+  for (std::size_t node = 0; node < graph.nodes.size(); ++node) {
+    fused.push_back(fused_activation(graph, static_cast<int>(node)));
+  }
   allocate(graph, fused);
   for (std::size_t node = 1; node < graph.nodes.size(); ++node) {
     if (owner[node] == node) add_step(model, node, fused[node]);

@@ -7,7 +7,7 @@
 #include <functional>
 #include <vector>
 
-#include "compression/edge/fusion.h"
+#include "compression/edge/code_arithmetic.h"
 #include "compression/edge/kernels.h"
 #include "model/quantized_graph.h"
 

@@ -1,15 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "model/quantized_graph.h"
 
 namespace fedstill {
-
-// Per node: the ReLU or Clip that its clamp applies, or −1. That is the only reader of a Conv2d,
-// Linear or Add which is no output itself.
-std::vector<int> fused_activations(const Graph& graph);
 
 // MaxPool, Flatten, Reshape, Slice, Upsample, ReLU and Clip: the codes of the input pass through.
 bool keeps_scale(Op op);
