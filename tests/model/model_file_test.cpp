@@ -8,6 +8,8 @@
 
 #include "model/decode_error.h"
 #include "model/safetensors.h"
+#include "model/zoo.h"
+#include "tests/support/oracle.h"
 #include "tests/support/wire_graphs.h"
 
 namespace fedstill {
@@ -77,6 +79,13 @@ void expect_survives_damage(Bytes bytes, Decode&& decode) {
 TEST(ModelFile, KeepsEveryOperatorAndEveryBit) {
   const Graph graph = sample::every_operator();
   EXPECT_EQ(decode_model(encode_model(graph)), graph);
+}
+
+TEST(ModelFile, KeepsTheZoo) {
+  for (const std::string_view name : zoo_names()) {
+    const Graph graph = make_model(name, {.channels = 3, .height = 32, .width = 32}, 10, 1);
+    EXPECT_EQ(decode_model(encode_model(graph)), graph) << name;
+  }
 }
 
 TEST(ModelFile, EqualGraphsGiveEqualBytesAndAChangedBitAnotherName) {
@@ -215,6 +224,46 @@ TEST(QuantizedModelFile, IsNotAFloatModelAndTheReverse) {
 TEST(QuantizedModelFile, SurvivesTruncationAndFlips) {
   expect_survives_damage(encode_model(sample::quantized()),
                          [](const Bytes& bytes) { return decode_quantized_model(bytes); });
+}
+
+// What tests/oracle/read_safetensors.py prints for these tensors.
+std::string listing(const std::map<std::string, Tensor>& tensors) {
+  std::string text;
+  const auto sum = [](const auto& values) {
+    double total = 0.0;
+    for (const auto value : values) total += static_cast<double>(value);
+    return std::to_string(total);
+  };
+  for (const auto& [name, tensor] : tensors) {
+    const bool is_code = tensor.dtype() == DType::kI8;
+    const bool is_float = tensor.dtype() == DType::kF32;
+    text += name + (is_float ? " float32 " : is_code ? " int8 " : " int32 ");
+    for (const std::int64_t size : tensor.shape()) text += std::to_string(size) + "x";
+    text.back() = ' ';
+    text += is_float  ? sum(tensor.values<float>())
+            : is_code ? sum(tensor.values<std::int8_t>())
+                      : sum(tensor.values<std::int32_t>());
+    text += "\n";
+  }
+  return text;
+}
+
+TEST(Safetensors, TheReferenceLibraryReadsTheSameTensors) {
+  if (!testing::oracles_are_present()) GTEST_SKIP() << "no Python oracles";
+  const testing::OracleFolder folder;
+  const Graph real = sample::every_operator();
+  const QuantizedGraph codes = sample::quantized();
+  const testing::OracleResult result = testing::run_oracle(
+      "read_safetensors.py",
+      {folder.write("real", encode_model(real)), folder.write("codes", encode_model(codes))});
+  std::map<std::string, Tensor> with_scales = codes.graph.tensors;
+  for (const auto& [weight, scales] : codes.weight_scales) {
+    const auto size = static_cast<std::int64_t>(scales.size());
+    with_scales["fedstill.scale:" + weight] = Tensor::of_floats({size}, scales);
+  }
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.output,
+            listing(real.tensors) + "version 1\n" + listing(with_scales) + "version 1\n");
 }
 
 TEST(Safetensors, EncodingRefusesWhatCouldNotBeReadBack) {
