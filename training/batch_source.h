@@ -26,8 +26,8 @@ class BatchSource {
 
 struct BatchOptions {
   std::int64_t batch = 64;
-  Normalisation normalisation;
-  Augmentation augmentation;
+  Normalisation normalisation{};
+  Augmentation augmentation{};
   std::uint64_t seed = 0;
   bool channels_last = true;
 };

@@ -23,9 +23,13 @@ struct ExecutorOptions {
 };
 
 // A graph bound to LibTorch tensors. Owns copies of the graph's tensors; one thread at a time.
+// BatchNorm follows PyTorch: momentum 0.1, unbiased running variance. AveragePool counts padding.
 class Executor {
  public:
+  // Throws std::invalid_argument as validate() does.
   explicit Executor(const Graph& graph, const ExecutorOptions& options = {});
+  Executor(Executor&&) = default;
+  Executor& operator=(Executor&&) = default;
 
   // Runs what the wanted nodes need on images [N, C, H, W] (or [N, F]) and returns their values in
   // the order asked for. Dropout in kTrain draws from a generator seeded with dropout_key. Throws
@@ -41,21 +45,36 @@ class Executor {
     bool trained;  // false: running statistics, or frozen
   };
   std::span<Parameter> parameters() { return parameters_; }
-  // Stops gradients to every parameter whose node lies before or at the given one and keeps its
-  // BatchNorms in eval mode (for heads on frozen features).
+  // Stops gradients to every parameter of the nodes up to and including the given one and keeps
+  // those nodes in eval mode: running statistics, no dropout (for heads on frozen features).
   void freeze_through(int node);
 
-  const Graph& graph() const {
-    return graph_;
-  }                        // structure; tensors are those given at construction
+  // Structure; the tensors are those given at construction.
+  const Graph& graph() const { return graph_; }
   Graph snapshot() const;  // structure with the current values
 
  private:
+  // What a set of wanted nodes needs, computed once per set.
+  struct Plan {
+    std::vector<int> wanted;
+    std::vector<bool> needed;                // per node
+    std::vector<bool> reusable;              // per node: its one reader may overwrite its value
+    std::vector<std::vector<int>> released;  // per node: values nobody reads after it
+  };
+
+  int bind(const Node& node, std::size_t position);  // index of the bound parameter
+  const Plan& plan(std::span<const int> wanted);
+  at::Tensor prepare(const at::Tensor& images) const;
+  at::Tensor evaluate(int node, std::vector<at::Tensor>& values, Mode mode,
+                      at::Generator& generator);
+
   Graph graph_;
   ExecutorOptions options_;
+  std::vector<SampleShape> shapes_;
   std::vector<Parameter> parameters_;
   std::vector<std::vector<int>> node_parameters_;  // per node, indices into parameters_
   std::vector<bool> frozen_;
+  Plan plan_;
 };
 
 // True where bfloat16 convolutions were measured to pay on this processor (AMX tiles present).

@@ -31,17 +31,18 @@ struct FitEvent {
 struct FitOptions {
   std::int64_t epochs = 10;
   std::int64_t minimum_steps = 0;  // epochs are added until at least this many steps are made
-  OptimizerOptions optimizer;
-  ScheduleOptions schedule;
+  OptimizerOptions optimizer{};
+  ScheduleOptions schedule{};
   double clip_norm = 0.0;  // 0: off
   std::uint64_t seed = 0;  // dropout
-  std::filesystem::path
-      checkpoint;  // empty: none. Written atomically after every checkpoint_every-th epoch; read at
-                   // the start if it exists and belongs to this fit
+  // Empty: none. Written atomically after every checkpoint_every-th epoch and the last; read at the
+  // start if it exists. The data and the loss are the caller's to keep the same; what the fit knows
+  // of itself is checked.
+  std::filesystem::path checkpoint{};
   std::int64_t checkpoint_every = 1;
-  const std::atomic<bool>* stop =
-      nullptr;  // when true: finish the step and throw Stopped (the last checkpoint stays)
-  std::function<void(const FitEvent&)> on_event;  // from the fitting thread, after every step
+  // When true: finish the step and throw Stopped (the last checkpoint stays).
+  const std::atomic<bool>* stop = nullptr;
+  std::function<void(const FitEvent&)> on_event{};  // from the fitting thread, after every step
 };
 
 // The fit was asked to stop; what a checkpoint holds goes on later.
@@ -64,7 +65,8 @@ struct FitReport {
 
 // The one training loop: batches → run the wanted nodes in kTrain → loss → backward → clip → step.
 // With the same seed, executor and thread count the result is the same bits, interrupted or not.
-// Throws Stopped, DivergedError.
+// Throws Stopped, DivergedError, DecodeError for a damaged checkpoint and std::invalid_argument for
+// the checkpoint of another fit, naming what differs.
 FitReport fit(Executor& executor, std::span<const int> wanted, BatchSource& source,
               const Loss& loss, const FitOptions& options);
 

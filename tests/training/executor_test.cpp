@@ -1,0 +1,163 @@
+#include "training/executor.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "model/zoo.h"
+#include "toy.h"
+
+namespace fedstill {
+namespace {
+
+using testing::random_tensor;
+using testing::small_net;
+
+const at::Tensor& parameter(Executor& executor, const std::string& name) {
+  return std::ranges::find(executor.parameters(), name, &Executor::Parameter::name)->value;
+}
+
+TEST(Executor, RefusesImagesThatDoNotFit) {
+  Executor executor(small_net());
+  const int logits = executor.graph().output("logits");
+  EXPECT_THROW(executor.run(random_tensor({4, 2, 8, 7}, 1), logits, Mode::kEval),
+               std::invalid_argument);
+  EXPECT_THROW(executor.run(random_tensor({2, 8, 8}, 1), logits, Mode::kEval),
+               std::invalid_argument);
+  EXPECT_THROW(executor.run(random_tensor({4, 2, 8, 8}, 1).to(at::kDouble), logits, Mode::kEval),
+               std::invalid_argument);
+  EXPECT_THROW(executor.run(random_tensor({4, 2, 8, 8}, 1), 99, Mode::kEval),
+               std::invalid_argument);
+}
+
+TEST(Executor, GivesTheShapesOfTheGraphForEveryNode) {
+  for (const std::string_view name : zoo_names()) {
+    const Graph graph = make_model(name, {.channels = 1, .height = 28, .width = 28}, 10, 1);
+    Executor executor(graph);
+    std::vector<int> all(graph.nodes.size());
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int>(i);
+    const at::NoGradGuard no_grad;
+    const auto values = executor.run(random_tensor({2, 1, 28, 28}, 1), all, Mode::kEval);
+    const auto shapes = infer_shapes(graph);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      std::vector<std::int64_t> expected = shapes[i];
+      expected.insert(expected.begin(), 2);
+      EXPECT_EQ(values[i].sizes().vec(), expected) << name << " " << graph.nodes[i].name;
+    }
+  }
+}
+
+// Reusing memory must never change what somebody else still reads.
+TEST(Executor, WantingEveryNodeChangesNoValue) {
+  for (const Mode mode : {Mode::kEval, Mode::kTrain}) {
+    for (const char* name : {"resnet8", "mobilenetv2-small", "ghostnet-small", "lenet5"}) {
+      const Graph graph = make_model(name, {.channels = 3, .height = 16, .width = 16}, 10, 1);
+      const at::Tensor images = random_tensor({4, 3, 16, 16}, 1);
+      const int logits = graph.output("logits");
+      std::vector<int> all(graph.nodes.size());
+      for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int>(i);
+      Executor one(graph), every(graph);
+      const at::Tensor alone = one.run(images, logits, mode, 3);
+      const auto values = every.run(images, all, mode, 3);
+      EXPECT_TRUE(at::equal(alone, values[static_cast<std::size_t>(logits)])) << name;
+      EXPECT_TRUE(at::equal(values[0], images)) << name;
+    }
+  }
+}
+
+TEST(Executor, LayoutsAgree) {
+  const Graph graph = make_model("cnn3", {}, 10, 1);
+  const at::Tensor images = random_tensor({5, 1, 28, 28}, 1);
+  Executor rows(graph, {.channels_last = false}), last(graph, {.channels_last = true});
+  const int logits = graph.output("logits");
+  for (const Mode mode : {Mode::kEval, Mode::kTrain}) {
+    EXPECT_TRUE(
+        at::allclose(rows.run(images, logits, mode), last.run(images, logits, mode), 1e-4, 1e-5));
+  }
+}
+
+TEST(Executor, TrainModeMovesRunningStatisticsAsPyTorchDoes) {
+  GraphBuilder build("bn", {2, 3, 3}, 1);
+  const int node = build.batch_norm(0);
+  const Graph graph = std::move(build).finish(node, "y");
+  Executor executor(graph);
+  const at::Tensor images = random_tensor({4, 2, 3, 3}, 1);
+  executor.run(images, node, Mode::kEval);
+  EXPECT_EQ(executor.snapshot(), graph);
+  executor.run(images, node, Mode::kTrain);
+  const at::Tensor rows = images.transpose(0, 1).reshape({2, -1});
+  EXPECT_TRUE(
+      at::allclose(parameter(executor, "bn1.running_mean"), rows.mean(1).mul(0.1), 1e-4, 1e-6));
+  EXPECT_TRUE(at::allclose(parameter(executor, "bn1.running_var"),
+                           rows.var(1, /*unbiased=*/true).mul(0.1).add(0.9), 1e-4, 1e-6));
+}
+
+TEST(Executor, DropoutIsDrawnFromTheKeyAndKeepsTheMean) {
+  GraphBuilder build("dropout", {4000}, 1);
+  const int node = build.dropout(0, 0.25F);
+  Executor executor(std::move(build).finish(node, "y"));
+  const at::Tensor ones = random_tensor({1, 4000}, 1).fill_(1.0F);
+  const at::Tensor a = executor.run(ones, node, Mode::kTrain, 1);
+  EXPECT_TRUE(at::equal(a, executor.run(ones, node, Mode::kTrain, 1)));
+  EXPECT_FALSE(at::equal(a, executor.run(ones, node, Mode::kTrain, 2)));
+  EXPECT_TRUE(at::equal(ones, executor.run(ones, node, Mode::kEval, 1)));
+  EXPECT_NEAR(a.mean().item<float>(), 1.0F, 0.05F);
+  EXPECT_NEAR(a.max().item<float>(), 1.0F / 0.75F, 1e-6F);
+}
+
+TEST(Executor, ParametersNameWhatDecaysAndWhatTrains) {
+  Executor executor(small_net());
+  std::vector<std::string> decaying, fixed;
+  for (const auto& p : executor.parameters()) {
+    if (p.decays) decaying.push_back(p.name);
+    if (!p.trained) fixed.push_back(p.name);
+    EXPECT_EQ(p.value.requires_grad(), p.trained) << p.name;
+  }
+  EXPECT_THAT(decaying, ::testing::ElementsAre("conv1.weight", "conv2.weight", "fc1.weight"));
+  EXPECT_THAT(fixed, ::testing::ElementsAre("bn1.running_mean", "bn1.running_var"));
+}
+
+TEST(Executor, SnapshotGivesBackWhatWasPutIn) {
+  const Graph graph =
+      make_model("ghostnet-small", {.channels = 3, .height = 32, .width = 32}, 10, 4);
+  EXPECT_EQ(Executor(graph).snapshot(), graph);
+  EXPECT_EQ(Executor(graph, {.trainable = false}).snapshot(), graph);
+}
+
+TEST(Executor, FrozenNodesStayInEvalModeWithoutGradients) {
+  const Graph graph = small_net();
+  Executor executor(graph);
+  executor.freeze_through(graph.find("max_pool1"));
+  const at::Tensor images = random_tensor({4, 2, 8, 8}, 1);
+  executor.run(images, graph.output("logits"), Mode::kTrain, 1).sum().backward();
+  for (const auto& p : executor.parameters()) {
+    const bool behind = p.name.starts_with("conv2") || p.name.starts_with("fc");
+    EXPECT_EQ(p.trained, behind) << p.name;
+    EXPECT_EQ(p.value.grad().defined(), behind) << p.name;
+  }
+  EXPECT_EQ(executor.snapshot(), graph);
+}
+
+TEST(Executor, Bfloat16StaysCloseAndTrainsFloat32Masters) {
+  const Graph graph = make_model("cnn3", {}, 10, 1);
+  const at::Tensor images = random_tensor({16, 1, 28, 28}, 1);
+  Executor exact(graph), rough(graph, {.bf16 = true});
+  const int logits = graph.output("logits");
+  const at::Tensor a = exact.run(images, logits, Mode::kTrain),
+                   b = rough.run(images, logits, Mode::kTrain);
+  EXPECT_EQ(b.scalar_type(), at::kFloat);
+  EXPECT_TRUE(at::allclose(a, b, 0.1, 0.1));
+  b.square().sum().backward();
+  for (const auto& p : rough.parameters()) {
+    if (p.trained) {
+      EXPECT_EQ(p.value.grad().scalar_type(), at::kFloat) << p.name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fedstill

@@ -1,0 +1,117 @@
+#include "training/operators.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/mul.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "toy.h"
+#include "training/executor.h"
+
+namespace fedstill {
+namespace {
+
+using testing::random_tensor;
+
+// One operator between a convolution, through whose weights gradients must flow, and the output.
+struct Case {
+  std::string name;
+  std::function<int(GraphBuilder&, int)> add;
+  std::vector<std::int64_t> input{3, 6, 6};
+};
+
+int unary_twice(GraphBuilder& build, int node, Op op) {
+  // The second one sees a result that its producer's gradient may need.
+  return build.unary(build.unary(node, op), op);
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const Op op : {Op::kReLU, Op::kClip, Op::kLeakyReLU, Op::kHardSwish, Op::kHardSigmoid,
+                      Op::kSigmoid, Op::kTanh, Op::kSoftmax}) {
+    all.push_back(
+        {std::string(op_name(op)), [op](GraphBuilder& b, int x) { return unary_twice(b, x, op); }});
+  }
+  const auto add = [&](std::string name, std::function<int(GraphBuilder&, int)> body) {
+    all.push_back({std::move(name), std::move(body)});
+  };
+  add("Conv2dStrided", [](auto& b, int x) { return b.conv(x, {.out = 6, .stride = 2}); });
+  add("Conv2dDepthwise", [](auto& b, int x) { return b.conv(x, {.out = 4, .groups = 4}); });
+  add("BatchNormReLU", [](auto& b, int x) { return b.unary(b.batch_norm(x), Op::kReLU); });
+  add("MaxPool", [](auto& b, int x) { return b.unary(b.pool(x, Op::kMaxPool, 2, 2), Op::kReLU); });
+  add("AveragePool", [](auto& b, int x) { return b.pool(x, Op::kAveragePool, 2, 2); });
+  add("GlobalAveragePool", [](auto& b, int x) { return b.unary(x, Op::kGlobalAveragePool); });
+  add("AddOfBranches", [](auto& b, int x) {
+    return b.unary(b.binary(b.conv(x, {.out = 4}), b.unary(x, Op::kTanh), Op::kAdd), Op::kReLU);
+  });
+  add("AddOfItself", [](auto& b, int x) { return b.binary(x, x, Op::kAdd); });
+  add("Mul", [](auto& b, int x) {
+    return b.unary(b.binary(b.conv(x, {.out = 4}), b.unary(x, Op::kSigmoid), Op::kMul), Op::kReLU);
+  });
+  add("Concat", [](auto& b, int x) {
+    return b.unary(b.binary(x, b.conv(x, {.out = 2}), Op::kConcat), Op::kReLU);
+  });
+  add("SliceReLU", [](auto& b, int x) { return b.unary(b.slice(x, 1, 3), Op::kReLU); });
+  add("SlicesAdded", [](auto& b, int x) {
+    return b.binary(b.unary(b.slice(x, 0, 2), Op::kReLU), b.slice(x, 2, 4), Op::kAdd);
+  });
+  add("FlattenLinear",
+      [](auto& b, int x) { return b.unary(b.linear(b.unary(x, Op::kFlatten), 5), Op::kReLU); });
+  add("Reshape", [](auto& b, int x) { return b.unary(b.reshape(x, {2, 12, 6}), Op::kReLU); });
+  add("Upsample", [](auto& b, int x) { return b.unary(b.unary(x, Op::kUpsample), Op::kReLU); });
+  add("Dropout", [](auto& b, int x) { return b.unary(b.dropout(x, 0.4F), Op::kReLU); });
+  return all;
+}
+
+class OperatorGradients : public ::testing::TestWithParam<Case> {};
+
+Graph graph_of(const Case& c) {
+  GraphBuilder build("case", c.input, 5);
+  const int node = c.add(build, build.conv(0, {.out = 4}));
+  return std::move(build).finish(node, "y");
+}
+
+// A weighted sum of the outputs: every element matters differently.
+at::Tensor loss_of(Executor& executor, const at::Tensor& images) {
+  const at::Tensor y =
+      executor.run(images, executor.graph().output("y"), Mode::kTrain, /*dropout_key=*/7);
+  return at::mul(y, random_tensor(y.sizes().vec(), 11)).sum();
+}
+
+// Slope of the loss along the gradient itself, by central differences.
+TEST_P(OperatorGradients, AgreeWithFiniteDifferences) {
+  for (const bool channels_last : {false, true}) {
+    Executor executor(graph_of(GetParam()), {.channels_last = channels_last});
+    const at::Tensor images = random_tensor({3, 3, 6, 6}, 2);
+    loss_of(executor, images).backward();
+    const at::NoGradGuard no_grad;
+    double norm = 0.0;
+    for (const auto& p : executor.parameters()) {
+      if (p.trained) norm += p.value.grad().square().sum().item<double>();
+    }
+    norm = std::sqrt(norm);
+    ASSERT_GT(norm, 1e-3);
+    const double h = 2e-3;
+    const auto shifted = [&](double amount) {
+      for (const auto& p : executor.parameters()) {
+        if (p.trained) p.value.add_(p.value.grad(), amount / norm);
+      }
+      return loss_of(executor, images).item<double>();
+    };
+    const double above = shifted(h), below = shifted(-2 * h);
+    EXPECT_NEAR((above - below) / (2 * h), norm, 0.02 * norm + 2e-3) << channels_last;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OperatorGradients, ::testing::ValuesIn(cases()),
+                         [](const auto& test) { return test.param.name; });
+
+TEST(Operators, InputCannotBeApplied) {
+  const Node node;
+  const at::Generator none;
+  EXPECT_THROW(apply_operator({node, {}, {}, {}, false, false, none}), std::logic_error);
+}
+
+}  // namespace
+}  // namespace fedstill

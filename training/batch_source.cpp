@@ -1,0 +1,151 @@
+#include "training/batch_source.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/index_select.h>
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+#include "model/random.h"
+
+namespace fedstill {
+
+namespace {
+
+at::Tensor empty_images(std::int64_t count, const ImageShape& shape, bool channels_last) {
+  return at::empty({count, shape.channels, shape.height, shape.width},
+                   at::TensorOptions(at::kFloat),
+                   channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+}
+
+class ShuffledBatches : public BatchSource {
+ public:
+  ShuffledBatches(ImageView images, at::Tensor targets, const BatchOptions& options)
+      : images_(std::move(images)),
+        targets_(std::move(targets)),
+        options_(options),
+        shuffle_(images_.count(), options.batch, options.seed) {
+    if (targets_.dim() < 1 || targets_.size(0) != images_.count()) {
+      throw std::invalid_argument("[batches] found " + std::to_string(targets_.numel()) +
+                                  " target values for " + std::to_string(images_.count()) +
+                                  " images, expected one row each");
+    }
+  }
+
+  std::int64_t steps_per_epoch() const override { return shuffle_.steps(); }
+
+  Batch batch(std::int64_t epoch, std::int64_t step) override {
+    const std::span<const std::int64_t> rows = shuffle_.rows(epoch, step);
+    const auto count = static_cast<std::int64_t>(rows.size());
+    at::Tensor images = empty_images(count, images_.images->shape, options_.channels_last);
+    gather(images_, rows, options_.normalisation,
+           {images.mutable_data_ptr<float>(), static_cast<std::size_t>(images.numel())},
+           options_.channels_last, options_.augmentation, derive_key(options_.seed, epoch, step));
+    at::Tensor index = at::empty({count}, at::kLong);
+    std::ranges::copy(rows, index.mutable_data_ptr<std::int64_t>());
+    return {std::move(images), targets_.index_select(0, index)};
+  }
+
+ private:
+  ImageView images_;
+  at::Tensor targets_;
+  BatchOptions options_;
+  EpochShuffle shuffle_;
+};
+
+// An endless walk over [0, count): one shuffled pass after the other, without dropping rows.
+class EndlessShuffle {
+ public:
+  EndlessShuffle(std::int64_t count, std::uint64_t seed)
+      : count_(count), shuffle_(count, count, seed) {}
+
+  std::vector<std::int64_t> rows(std::int64_t begin, std::int64_t length) {
+    std::vector<std::int64_t> rows;
+    while (length > 0) {
+      const std::span<const std::int64_t> pass = shuffle_.rows(begin / count_, 0);
+      const std::int64_t offset = begin % count_, taken = std::min(length, count_ - offset);
+      rows.insert(rows.end(), pass.begin() + offset, pass.begin() + offset + taken);
+      begin += taken;
+      length -= taken;
+    }
+    return rows;
+  }
+
+ private:
+  std::int64_t count_;
+  EpochShuffle shuffle_;
+};
+
+class BalancedBatches : public BatchSource {
+ public:
+  BalancedBatches(ImageView positives, ImageView negatives, const BatchOptions& options)
+      : half_(std::max<std::int64_t>(1, options.batch / 2)),
+        options_(options),
+        positives_{std::move(positives), options.seed, 1},
+        negatives_{std::move(negatives), options.seed, 2} {
+    if (!(positives_.images.images->shape == negatives_.images.images->shape)) {
+      throw std::invalid_argument("[batches] positives and negatives differ in shape");
+    }
+    const std::int64_t larger = std::max(positives_.images.count(), negatives_.images.count());
+    steps_ = std::max<std::int64_t>(1, larger / half_);
+    targets_ = at::full({2 * half_}, 1.0F, at::kFloat);
+    targets_.narrow(0, half_, half_).zero_();
+  }
+
+  std::int64_t steps_per_epoch() const override { return steps_; }
+
+  Batch batch(std::int64_t epoch, std::int64_t step) override {
+    at::Tensor images =
+        empty_images(2 * half_, positives_.images.images->shape, options_.channels_last);
+    const std::span<float> all(images.mutable_data_ptr<float>(),
+                               static_cast<std::size_t>(images.numel()));
+    const std::int64_t position = epoch * steps_ + step;
+    fill(positives_, position, all.first(all.size() / 2));
+    fill(negatives_, position, all.last(all.size() / 2));
+    return {std::move(images), targets_};
+  }
+
+ private:
+  struct Side {
+    Side(ImageView view, std::uint64_t seed, std::uint64_t number)
+        : images(std::move(view)), key(derive_key(seed, number)), shuffle(images.count(), key) {}
+    ImageView images;
+    std::uint64_t key;
+    EndlessShuffle shuffle;
+  };
+
+  void fill(Side& side, std::int64_t position, std::span<float> out) {
+    const std::vector<std::int64_t> rows = side.shuffle.rows(position * half_, half_);
+    gather(side.images, rows, options_.normalisation, out, options_.channels_last,
+           options_.augmentation, derive_key(side.key, position));
+  }
+
+  std::int64_t half_, steps_ = 1;
+  BatchOptions options_;
+  Side positives_, negatives_;
+  at::Tensor targets_;
+};
+
+}  // namespace
+
+std::unique_ptr<BatchSource> make_batches(ImageView images, at::Tensor targets,
+                                          const BatchOptions& options) {
+  return std::make_unique<ShuffledBatches>(std::move(images), std::move(targets), options);
+}
+
+std::unique_ptr<BatchSource> make_balanced_batches(ImageView positives, ImageView negatives,
+                                                   const BatchOptions& options) {
+  return std::make_unique<BalancedBatches>(std::move(positives), std::move(negatives), options);
+}
+
+at::Tensor to_tensor(std::span<const std::int32_t> labels) {
+  at::Tensor tensor = at::empty({static_cast<std::int64_t>(labels.size())}, at::kLong);
+  std::ranges::copy(labels, tensor.mutable_data_ptr<std::int64_t>());
+  return tensor;
+}
+
+}  // namespace fedstill

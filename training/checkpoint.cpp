@@ -1,0 +1,190 @@
+#include "training/checkpoint.h"
+
+#include <bit>
+#include <cstring>
+#include <stdexcept>
+#include <string_view>
+#include <type_traits>
+
+#include "model/decode_error.h"
+#include "model/sha256.h"
+
+namespace fedstill {
+
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the file is little-endian");
+
+// Persisted; a change of the layout changes the digit. Layout: magic, SHA-256 (64 hex digits) of
+// all that follows, identity, epochs, images, losses, tensors; numbers as 64-bit little-endian,
+// every list and text after its length.
+constexpr std::string_view kMagic = "fedstill-fit-1\n";
+constexpr std::size_t kDigestSize = 64, kBodyAt = kMagic.size() + kDigestSize;
+constexpr std::uint64_t kMaxRank = 8;
+
+class Writer {
+ public:
+  template <typename T>
+  void number(T value) {
+    static_assert(std::is_trivially_copyable_v<T> && sizeof(T) == 8);
+    append(std::as_bytes(std::span(&value, 1)));
+  }
+  void text(std::string_view value) {
+    number<std::uint64_t>(value.size());
+    append(std::as_bytes(std::span(value)));
+  }
+  void append(std::span<const std::byte> bytes) {
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  }
+  std::vector<std::byte> take() { return std::move(bytes_); }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+class Reader {
+ public:
+  explicit Reader(std::span<const std::byte> bytes) : rest_(bytes) {}
+
+  std::span<const std::byte> bytes(std::uint64_t count) {
+    if (count > rest_.size()) {
+      throw DecodeError("[checkpoint] found " + std::to_string(rest_.size()) +
+                        " bytes, expected at least " + std::to_string(count));
+    }
+    const auto taken = rest_.first(static_cast<std::size_t>(count));
+    rest_ = rest_.subspan(taken.size());
+    return taken;
+  }
+  template <typename T>
+  T number() {
+    T value;
+    std::memcpy(&value, bytes(sizeof value).data(), sizeof value);
+    return value;
+  }
+  // A list's length, refused before anything is sized by it if the rest cannot hold that many.
+  std::size_t length(std::size_t smallest_element) {
+    const auto count = number<std::uint64_t>();
+    if (count > rest_.size() / smallest_element) {
+      throw DecodeError("[checkpoint] a list of " + std::to_string(count) +
+                        " does not fit the remaining " + std::to_string(rest_.size()) + " bytes");
+    }
+    return static_cast<std::size_t>(count);
+  }
+  std::string text() {
+    const auto content = bytes(length(1));
+    return {reinterpret_cast<const char*>(content.data()), content.size()};
+  }
+  bool done() const { return rest_.empty(); }
+
+ private:
+  std::span<const std::byte> rest_;
+};
+
+std::vector<std::int64_t> read_shape(Reader& reader) {
+  std::vector<std::int64_t> shape(reader.length(8));
+  if (shape.size() > kMaxRank) {
+    throw DecodeError("[checkpoint] tensor of rank " + std::to_string(shape.size()) +
+                      ", expected at most " + std::to_string(kMaxRank));
+  }
+  for (std::int64_t& size : shape) size = reader.number<std::int64_t>();
+  return shape;
+}
+
+Tensor read_tensor(Reader& reader) {
+  std::vector<std::int64_t> shape = read_shape(reader);
+  const std::span<const std::byte> content = reader.bytes(reader.number<std::uint64_t>());
+  std::int64_t elements = 0;
+  try {
+    elements = element_count(shape);
+  } catch (const std::invalid_argument& error) {
+    throw DecodeError(std::string("[checkpoint] ") + error.what());
+  }
+  if (content.size() % 4 != 0 || static_cast<std::uint64_t>(elements) != content.size() / 4) {
+    throw DecodeError("[checkpoint] tensor of " + std::to_string(elements) + " elements has " +
+                      std::to_string(content.size()) + " bytes");
+  }
+  Tensor tensor(DType::kF32, std::move(shape));
+  if (!content.empty()) std::memcpy(tensor.bytes().data(), content.data(), content.size());
+  return tensor;
+}
+
+void check_envelope(std::span<const std::byte> bytes) {
+  if (bytes.size() < kBodyAt || std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0) {
+    throw DecodeError("[checkpoint] found " + std::to_string(bytes.size()) +
+                      " bytes that do not start as a checkpoint of version 1 does");
+  }
+  const std::string digest = sha256_hex(bytes.subspan(kBodyAt));
+  if (std::memcmp(bytes.data() + kMagic.size(), digest.data(), kDigestSize) != 0) {
+    throw DecodeError("[checkpoint] the checksum does not match: the file is damaged");
+  }
+}
+
+}  // namespace
+
+std::vector<std::byte> encode_checkpoint(const Checkpoint& checkpoint) {
+  Writer body;
+  body.number<std::uint64_t>(checkpoint.identity.size());
+  for (const Checkpoint::Fact& fact : checkpoint.identity) {
+    body.text(fact.name);
+    body.text(fact.value);
+  }
+  body.number(checkpoint.epochs_done);
+  body.number(checkpoint.images);
+  body.number<std::uint64_t>(checkpoint.epoch_losses.size());
+  for (const double loss : checkpoint.epoch_losses) body.number(loss);
+  body.number<std::uint64_t>(checkpoint.tensors.size());
+  for (const Tensor& tensor : checkpoint.tensors) {
+    body.number<std::uint64_t>(tensor.shape().size());
+    for (const std::int64_t size : tensor.shape()) body.number(size);
+    body.number<std::uint64_t>(tensor.bytes().size());
+    body.append(tensor.bytes());
+  }
+  const std::vector<std::byte> content = body.take();
+  Writer file;
+  file.append(std::as_bytes(std::span(kMagic)));
+  const std::string digest = sha256_hex(content);
+  file.append(std::as_bytes(std::span(digest)));
+  file.append(content);
+  return file.take();
+}
+
+Checkpoint decode_checkpoint(std::span<const std::byte> bytes) {
+  check_envelope(bytes);
+  Reader reader(bytes.subspan(kBodyAt));
+  Checkpoint checkpoint;
+  checkpoint.identity.resize(reader.length(16));
+  for (Checkpoint::Fact& fact : checkpoint.identity) {
+    fact.name = reader.text();
+    fact.value = reader.text();
+  }
+  checkpoint.epochs_done = reader.number<std::int64_t>();
+  checkpoint.images = reader.number<std::int64_t>();
+  checkpoint.epoch_losses.resize(reader.length(8));
+  for (double& loss : checkpoint.epoch_losses) loss = reader.number<double>();
+  const std::size_t tensors = reader.length(16);
+  for (std::size_t i = 0; i < tensors; ++i) checkpoint.tensors.push_back(read_tensor(reader));
+  const auto losses = static_cast<std::int64_t>(checkpoint.epoch_losses.size());
+  if (!reader.done() || checkpoint.epochs_done != losses || checkpoint.images < 0) {
+    throw DecodeError("[checkpoint] found " + std::to_string(checkpoint.epochs_done) +
+                      " epochs with " + std::to_string(losses) + " losses or bytes after the end");
+  }
+  return checkpoint;
+}
+
+void check_identity(const Checkpoint& found, const std::vector<Checkpoint::Fact>& expected,
+                    const std::filesystem::path& path) {
+  const std::string start = "[fit] checkpoint " + path.string() + " belongs to another fit: ";
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (i < found.identity.size() && found.identity[i] == expected[i]) continue;
+    const Checkpoint::Fact there =
+        i < found.identity.size() ? found.identity[i] : Checkpoint::Fact{"nothing", ""};
+    throw std::invalid_argument(start + "found " + there.name + " " + there.value + ", expected " +
+                                expected[i].name + " " + expected[i].value);
+  }
+  if (found.identity.size() != expected.size()) {
+    throw std::invalid_argument(start + "it lists " + std::to_string(found.identity.size()) +
+                                " facts, expected " + std::to_string(expected.size()));
+  }
+}
+
+}  // namespace fedstill

@@ -1,0 +1,190 @@
+#include "training/executor.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <cpuid.h>
+
+#include <algorithm>
+#include <cstring>
+#include <sstream>
+#include <stdexcept>
+
+#include "model/random.h"
+#include "training/operators.h"
+
+namespace fedstill {
+
+namespace {
+
+at::Tensor to_parameter(const Tensor& tensor, bool channels_last) {
+  const auto format = channels_last && tensor.shape().size() == 4 ? at::MemoryFormat::ChannelsLast
+                                                                  : at::MemoryFormat::Contiguous;
+  at::Tensor value = at::empty(tensor.shape(), at::TensorOptions(at::kFloat), format);
+  const at::Tensor rows = at::empty(tensor.shape(), at::kFloat);
+  std::memcpy(rows.data_ptr<float>(), tensor.bytes().data(), tensor.bytes().size());
+  return value.copy_(rows);
+}
+
+bool is_statistic(const Node& node, std::size_t position) {
+  return node.op == Op::kBatchNorm && position >= 2;
+}
+
+bool decays(const Node& node, std::size_t position) {
+  return position == 0 && (node.op == Op::kConv2d || node.op == Op::kLinear);
+}
+
+std::string to_text(at::IntArrayRef shape) {
+  std::ostringstream text;
+  text << shape;
+  return text.str();
+}
+
+}  // namespace
+
+Executor::Executor(const Graph& graph, const ExecutorOptions& options)
+    : graph_(graph),
+      options_(options),
+      shapes_(infer_shapes(graph)),
+      node_parameters_(graph.nodes.size()),
+      frozen_(graph.nodes.size(), false) {
+  for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+    for (std::size_t p = 0; p < graph_.nodes[i].parameters.size(); ++p) {
+      node_parameters_[i].push_back(bind(graph_.nodes[i], p));
+    }
+  }
+}
+
+int Executor::bind(const Node& node, std::size_t position) {
+  const std::string& name = node.parameters[position];
+  const auto known = std::find_if(parameters_.begin(), parameters_.end(),
+                                  [&](const Parameter& other) { return other.name == name; });
+  if (known != parameters_.end()) return static_cast<int>(known - parameters_.begin());
+  Parameter parameter{name, to_parameter(graph_.tensors.at(name), options_.channels_last),
+                      decays(node, position), options_.trainable && !is_statistic(node, position)};
+  parameter.value.set_requires_grad(parameter.trained);
+  parameters_.push_back(std::move(parameter));
+  return static_cast<int>(parameters_.size()) - 1;
+}
+
+void Executor::freeze_through(int node) {
+  for (int i = 0; i <= node; ++i) {
+    frozen_.at(static_cast<std::size_t>(i)) = true;
+    for (const int index : node_parameters_[static_cast<std::size_t>(i)]) {
+      Parameter& parameter = parameters_[static_cast<std::size_t>(index)];
+      parameter.trained = false;
+      parameter.value.set_requires_grad(false);
+    }
+  }
+}
+
+Graph Executor::snapshot() const {
+  const at::NoGradGuard no_grad;
+  Graph graph = graph_;
+  for (const Parameter& parameter : parameters_) {
+    const at::Tensor rows = parameter.value.detach().contiguous(at::MemoryFormat::Contiguous);
+    const std::span<float> out = graph.tensors.at(parameter.name).values<float>();
+    std::memcpy(out.data(), rows.const_data_ptr<float>(), out.size_bytes());
+  }
+  return graph;
+}
+
+const Executor::Plan& Executor::plan(std::span<const int> wanted) {
+  if (!plan_.needed.empty() && std::ranges::equal(plan_.wanted, wanted)) return plan_;
+  const std::size_t count = graph_.nodes.size();
+  Plan plan{{wanted.begin(), wanted.end()},
+            std::vector<bool>(count),
+            std::vector<bool>(count),
+            std::vector<std::vector<int>>(count)};
+  for (const int node : wanted) {
+    if (node < 0 || static_cast<std::size_t>(node) >= count) {
+      throw std::invalid_argument("[executor] wanted node " + std::to_string(node) +
+                                  " is not among the graph's " + std::to_string(count));
+    }
+    plan.needed[static_cast<std::size_t>(node)] = true;
+  }
+  std::vector<int> readers(count, 0);
+  for (std::size_t i = count; i-- > 0;) {
+    if (!plan.needed[i]) continue;
+    for (const int input : graph_.nodes[i].inputs) {
+      const auto source = static_cast<std::size_t>(input);
+      plan.needed[source] = true;
+      // Walking backwards, the first reader met is the last to run.
+      if (readers[source]++ == 0 && std::ranges::find(wanted, input) == wanted.end()) {
+        plan.released[i].push_back(input);
+      }
+    }
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    plan.reusable[i] = readers[i] == 1 && leaves_result_free(graph_.nodes[i].op) &&
+                       std::ranges::find(wanted, static_cast<int>(i)) == wanted.end();
+  }
+  return plan_ = std::move(plan);
+}
+
+// Checks the images and brings them into the layout and type the layers run in.
+at::Tensor Executor::prepare(const at::Tensor& images) const {
+  std::vector<std::int64_t> expected{images.dim() > 0 ? images.size(0) : 0};
+  expected.insert(expected.end(), shapes_[0].begin(), shapes_[0].end());
+  if (images.scalar_type() != at::kFloat || images.sizes() != at::IntArrayRef(expected)) {
+    throw std::invalid_argument("[executor] images are " + to_text(images.sizes()) + " of type " +
+                                c10::toString(images.scalar_type()) + ", expected float32 " +
+                                to_text(expected));
+  }
+  at::Tensor prepared = options_.bf16 ? images.to(at::kBFloat16) : images;
+  if (!options_.channels_last || images.dim() != 4) return prepared;
+  prepared = prepared.contiguous(at::MemoryFormat::ChannelsLast);
+  // With one channel both layouts are the same memory; only the strides tell ATen which is meant.
+  const std::int64_t c = images.size(1), h = images.size(2), w = images.size(3);
+  return prepared.as_strided(prepared.sizes(), {h * w * c, 1, w * c, c});
+}
+
+at::Tensor Executor::evaluate(int index, std::vector<at::Tensor>& values, Mode mode,
+                              at::Generator& generator) {
+  const auto i = static_cast<std::size_t>(index);
+  const Node& node = graph_.nodes[i];
+  std::vector<at::Tensor> inputs, parameters;
+  for (const int input : node.inputs) inputs.push_back(values[static_cast<std::size_t>(input)]);
+  for (const int parameter : node_parameters_[i]) {
+    parameters.push_back(parameters_[static_cast<std::size_t>(parameter)].value);
+  }
+  return apply_operator({.node = node,
+                         .shape = shapes_[i],
+                         .inputs = inputs,
+                         .parameters = parameters,
+                         .training = mode == Mode::kTrain && !frozen_[i],
+                         .overwrite = plan_.reusable[static_cast<std::size_t>(node.inputs[0])],
+                         .generator = generator});
+}
+
+std::vector<at::Tensor> Executor::run(const at::Tensor& images, std::span<const int> wanted,
+                                      Mode mode, std::uint64_t dropout_key) {
+  const Plan& needs = plan(wanted);
+  at::Generator generator = at::detail::createCPUGenerator(dropout_key);
+  std::vector<at::Tensor> values(graph_.nodes.size());
+  values[0] = prepare(images);
+  for (std::size_t i = 1; i < values.size(); ++i) {
+    if (!needs.needed[i]) continue;
+    values[i] = evaluate(static_cast<int>(i), values, mode, generator);
+    for (const int spent : needs.released[i]) values[static_cast<std::size_t>(spent)].reset();
+  }
+  std::vector<at::Tensor> results;
+  for (const int node : wanted) {
+    results.push_back(values[static_cast<std::size_t>(node)].to(at::kFloat));
+  }
+  return results;
+}
+
+at::Tensor Executor::run(const at::Tensor& images, int wanted, Mode mode,
+                         std::uint64_t dropout_key) {
+  return run(images, std::span(&wanted, 1), mode, dropout_key)[0];
+}
+
+bool bf16_pays() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+  constexpr unsigned kAmxBf16 = 1U << 22U, kAmxTile = 1U << 24U;
+  return (edx & kAmxBf16) != 0 && (edx & kAmxTile) != 0;
+}
+
+}  // namespace fedstill

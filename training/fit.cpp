@@ -1,0 +1,253 @@
+#include "training/fit.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/isfinite.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <sstream>
+
+#include "model/atomic_file.h"
+#include "model/decode_error.h"
+#include "model/random.h"
+#include "model/sha256.h"
+#include "training/checkpoint.h"
+
+namespace fedstill {
+
+namespace {
+
+constexpr std::size_t kMaxCheckpointBytes = std::size_t{1} << 34U;
+
+std::string to_text(double value) {
+  std::ostringstream text;
+  text.precision(17);
+  text << value;
+  return text.str();
+}
+
+Tensor to_rows(const at::Tensor& value) {
+  const at::Tensor rows = value.detach().contiguous(at::MemoryFormat::Contiguous);
+  return Tensor::of_floats(rows.sizes().vec(),
+                           {rows.const_data_ptr<float>(), static_cast<std::size_t>(rows.numel())});
+}
+
+void assign(const at::Tensor& target, const Tensor& rows) {
+  const at::Tensor copy = at::empty(rows.shape(), at::kFloat);
+  std::memcpy(copy.mutable_data_ptr<float>(), rows.bytes().data(), rows.bytes().size());
+  target.copy_(copy);
+}
+
+void add_facts(std::vector<Checkpoint::Fact>& facts, const OptimizerOptions& options) {
+  facts.push_back({"optimizer", options.name});
+  facts.push_back({"learning rate", to_text(options.learning_rate)});
+  facts.push_back({"momentum", to_text(options.momentum)});
+  facts.push_back({"nesterov", options.nesterov ? "on" : "off"});
+  facts.push_back({"beta1", to_text(options.beta1)});
+  facts.push_back({"beta2", to_text(options.beta2)});
+  facts.push_back({"epsilon", to_text(options.epsilon)});
+  facts.push_back({"weight decay", to_text(options.weight_decay)});
+}
+
+void add_facts(std::vector<Checkpoint::Fact>& facts, const ScheduleOptions& options) {
+  facts.push_back({"schedule", options.name});
+  facts.push_back({"warm-up steps", std::to_string(options.warm_up_steps)});
+  if (options.name != "step") return;
+  facts.push_back({"step factor", to_text(options.step_factor)});
+  for (const double fraction : options.step_at) facts.push_back({"step at", to_text(fraction)});
+}
+
+// Structure by operators and names, values by the hash of what the parameters start from.
+void add_facts(std::vector<Checkpoint::Fact>& facts, Executor& executor) {
+  for (const Node& node : executor.graph().nodes) {
+    facts.push_back({"node", node.name + " " + std::string(op_name(node.op))});
+  }
+  Sha256 hash;
+  for (const Executor::Parameter& parameter : executor.parameters()) {
+    facts.push_back({"parameter", parameter.name + (parameter.trained ? "" : " (not trained)")});
+    hash.update(to_rows(parameter.value).bytes());
+  }
+  facts.push_back({"initial values", hash.hex()});
+}
+
+// One fit under way.
+class Fitting {
+ public:
+  Fitting(Executor& executor, std::span<const int> wanted, BatchSource& source, const Loss& loss,
+          const FitOptions& options)
+      : executor_(executor),
+        wanted_(wanted.begin(), wanted.end()),
+        source_(source),
+        loss_(loss),
+        options_(options),
+        optimizer_(make_optimizer(options.optimizer, executor.parameters())),
+        steps_per_epoch_(source.steps_per_epoch()),
+        epochs_(std::max(options.epochs,
+                         (options.minimum_steps + steps_per_epoch_ - 1) / steps_per_epoch_)) {}
+
+  FitReport run() {
+    const auto start = std::chrono::steady_clock::now();
+    if (!options_.checkpoint.empty()) resume();
+    for (; epoch_ < epochs_; ++epoch_) run_epoch();
+    check_parameters();
+    report_.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return std::move(report_);
+  }
+
+ private:
+  std::int64_t total_steps() const { return epochs_ * steps_per_epoch_; }
+
+  void run_epoch() {
+    double sum = 0.0;
+    for (std::int64_t step = 0; step < steps_per_epoch_; ++step) {
+      stop_if_asked();
+      sum += run_step(epoch_ * steps_per_epoch_ + step, source_.batch(epoch_, step));
+      const double mean = sum / static_cast<double>(step + 1);
+      // Saved before it is told, so that who stops at an epoch's end loses nothing.
+      if (step + 1 == steps_per_epoch_) finish_epoch(mean);
+      if (options_.on_event) tell(step, mean);
+    }
+  }
+
+  double run_step(std::int64_t step, const Batch& batch) {
+    const double factor = schedule_factor(options_.schedule, step, total_steps());
+    const std::vector<at::Tensor> outputs =
+        executor_.run(batch.images, wanted_, Mode::kTrain, derive_key(options_.seed, step));
+    const at::Tensor loss = loss_(outputs, batch.targets);
+    const double value = loss.item<float>();
+    require_finite("loss", value, step, factor);
+    loss.backward();
+    if (options_.clip_norm > 0.0) {
+      const double norm = clip_gradients(executor_.parameters(), options_.clip_norm);
+      require_finite("gradient norm", norm, step, factor);
+    }
+    optimizer_->step(factor);
+    optimizer_->zero_gradients();
+    ++report_.steps;
+    report_.images += batch.images.size(0);
+    return value;
+  }
+
+  void finish_epoch(double mean) {
+    report_.epoch_losses.push_back(mean);
+    const std::int64_t done = epoch_ + 1,
+                       every = std::max<std::int64_t>(1, options_.checkpoint_every);
+    if (options_.checkpoint.empty() || (done != epochs_ && done % every != 0)) return;
+    write_file_atomically(options_.checkpoint, encode_checkpoint(current_state()));
+  }
+
+  void tell(std::int64_t step, double mean) const {
+    options_.on_event({.epoch = epoch_,
+                       .epochs = epochs_,
+                       .step = epoch_ * steps_per_epoch_ + step + 1,
+                       .steps = total_steps(),
+                       .images = images_before_ + report_.images,
+                       .loss = mean,
+                       .end_of_epoch = step + 1 == steps_per_epoch_});
+  }
+
+  void stop_if_asked() const {
+    if (options_.stop == nullptr || !options_.stop->load()) return;
+    throw Stopped("[fit] stopped in epoch " + std::to_string(epoch_ + 1) + " of " +
+                  std::to_string(epochs_));
+  }
+
+  void require_finite(const char* what, double value, std::int64_t step, double factor) const {
+    if (std::isfinite(value)) return;
+    throw DivergedError(std::string("[fit] the ") + what + " became " + to_text(value) +
+                        " at step " + std::to_string(step + 1) + " of " +
+                        std::to_string(total_steps()) + " with learning rate " +
+                        to_text(options_.optimizer.learning_rate * factor));
+  }
+
+  // The loss of the last update is never computed, so its result is looked at instead.
+  void check_parameters() const {
+    for (const Executor::Parameter& parameter : executor_.parameters()) {
+      if (parameter.value.detach().isfinite().all().item<bool>()) continue;
+      throw DivergedError("[fit] parameter " + parameter.name + " is not finite after step " +
+                          std::to_string(total_steps()) + " with learning rate " +
+                          to_text(options_.optimizer.learning_rate));
+    }
+  }
+
+  std::vector<at::Tensor> state_tensors() const {
+    std::vector<at::Tensor> tensors;
+    for (const Executor::Parameter& parameter : executor_.parameters()) {
+      tensors.push_back(parameter.value);
+    }
+    for (at::Tensor& tensor : optimizer_->state()) tensors.push_back(std::move(tensor));
+    return tensors;
+  }
+
+  std::vector<Checkpoint::Fact> identity() const {
+    std::vector<Checkpoint::Fact> facts{
+        {"epochs", std::to_string(epochs_)},
+        {"steps per epoch", std::to_string(steps_per_epoch_)},
+        {"seed", std::to_string(options_.seed)},
+        {"clip norm", to_text(options_.clip_norm)},
+    };
+    add_facts(facts, options_.optimizer);
+    add_facts(facts, options_.schedule);
+    add_facts(facts, executor_);
+    return facts;
+  }
+
+  Checkpoint current_state() const {
+    Checkpoint state{
+        identity_, epoch_ + 1, images_before_ + report_.images, report_.epoch_losses, {}};
+    for (const at::Tensor& tensor : state_tensors()) state.tensors.push_back(to_rows(tensor));
+    return state;
+  }
+
+  void resume() {
+    identity_ = identity();
+    if (!std::filesystem::exists(options_.checkpoint)) return;
+    const Checkpoint state = decode_checkpoint(read_file(options_.checkpoint, kMaxCheckpointBytes));
+    check_identity(state, identity_, options_.checkpoint);
+    restore(state);
+    epoch_ = state.epochs_done;
+    images_before_ = state.images;
+    report_.epoch_losses = state.epoch_losses;
+  }
+
+  void restore(const Checkpoint& state) const {
+    const at::NoGradGuard no_grad;
+    const std::vector<at::Tensor> targets = state_tensors();
+    if (state.tensors.size() != targets.size() || state.epochs_done > epochs_) {
+      throw DecodeError("[fit] checkpoint " + options_.checkpoint.string() + " holds " +
+                        std::to_string(state.tensors.size()) + " tensors of " +
+                        std::to_string(state.epochs_done) + " epochs, expected " +
+                        std::to_string(targets.size()) + " of at most " + std::to_string(epochs_));
+    }
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+      if (targets[i].sizes() != at::IntArrayRef(state.tensors[i].shape())) {
+        throw DecodeError("[fit] checkpoint " + options_.checkpoint.string() + ": tensor " +
+                          std::to_string(i) + " has another shape than the fit's");
+      }
+      assign(targets[i], state.tensors[i]);
+    }
+  }
+
+  Executor& executor_;
+  std::vector<int> wanted_;
+  BatchSource& source_;
+  const Loss& loss_;
+  const FitOptions& options_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::int64_t steps_per_epoch_, epochs_, epoch_ = 0, images_before_ = 0;
+  std::vector<Checkpoint::Fact> identity_;
+  FitReport report_;
+};
+
+}  // namespace
+
+FitReport fit(Executor& executor, std::span<const int> wanted, BatchSource& source,
+              const Loss& loss, const FitOptions& options) {
+  return Fitting(executor, wanted, source, loss, options).run();
+}
+
+}  // namespace fedstill

@@ -1,0 +1,98 @@
+#include "training/predict.h"
+
+#include <ATen/ops/argmax.h>
+#include <ATen/ops/empty.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+
+#include "model/edit.h"
+#include "model/fold.h"
+
+namespace fedstill {
+
+namespace {
+
+std::vector<int> output_nodes(const Graph& graph, std::span<const std::string> outputs) {
+  std::vector<int> nodes;
+  for (const std::string& output : outputs) nodes.push_back(graph.output(output));
+  return nodes;
+}
+
+// Made outside inference mode, so that the results may enter a loss later.
+std::vector<at::Tensor> empty_results(const Graph& graph, std::span<const int> nodes,
+                                      std::int64_t count) {
+  const std::vector<SampleShape> shapes = infer_shapes(graph);
+  std::vector<at::Tensor> results;
+  for (const int node : nodes) {
+    std::vector<std::int64_t> shape = shapes[static_cast<std::size_t>(node)];
+    shape.insert(shape.begin(), count);
+    results.push_back(at::empty(shape, at::kFloat));
+  }
+  return results;
+}
+
+void check_shape(const Graph& graph, const ImageShape& image) {
+  if (graph.input_shape() == SampleShape{image.channels, image.height, image.width}) return;
+  throw std::invalid_argument("[predict] images of " + std::to_string(image.channels) + " x " +
+                              std::to_string(image.height) + " x " + std::to_string(image.width) +
+                              " do not fit the input of " + graph.architecture);
+}
+
+}  // namespace
+
+std::vector<at::Tensor> predict(const Graph& graph, std::span<const std::string> outputs,
+                                const ImageView& images, const Normalisation& normalisation,
+                                std::int64_t block,
+                                const std::function<void(std::int64_t)>& on_block) {
+  if (block < 1) {
+    throw std::invalid_argument("[predict] block is " + std::to_string(block) + ", expected > 0");
+  }
+  const ImageShape& shape = images.images->shape;
+  check_shape(graph, shape);
+  const Graph folded = fold_batch_norm(extract(graph, {outputs.begin(), outputs.end()}));
+  const std::vector<int> nodes = output_nodes(folded, outputs);
+  const std::int64_t count = images.count();
+  const std::vector<at::Tensor> results = empty_results(folded, nodes, count);
+
+  const c10::InferenceMode inference;
+  Executor executor(folded, {.trainable = false});
+  const at::Tensor buffer =
+      at::empty({std::min(block, count), shape.channels, shape.height, shape.width},
+                at::TensorOptions(at::kFloat), at::MemoryFormat::ChannelsLast);
+  for (std::int64_t begin = 0; begin < count; begin += block) {
+    std::vector<std::int64_t> rows(static_cast<std::size_t>(std::min(block, count - begin)));
+    std::iota(rows.begin(), rows.end(), begin);
+    const auto taken = static_cast<std::int64_t>(rows.size());
+    gather(images, rows, normalisation,
+           {buffer.mutable_data_ptr<float>(),
+            static_cast<std::size_t>(taken * images.images->pixels_per_image())},
+           /*channels_last=*/true);
+    const std::vector<at::Tensor> values =
+        executor.run(buffer.narrow(0, 0, taken), nodes, Mode::kEval);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      results[i].narrow(0, begin, taken).copy_(values[i]);
+    }
+    if (on_block) on_block(begin + taken);
+  }
+  return results;
+}
+
+double accuracy(const at::Tensor& scores, std::span<const std::int32_t> labels) {
+  if (scores.dim() != 2 || scores.size(0) != static_cast<std::int64_t>(labels.size())) {
+    throw std::invalid_argument("[accuracy] found " + std::to_string(labels.size()) +
+                                " labels for " +
+                                std::to_string(scores.dim() > 0 ? scores.size(0) : 0) +
+                                " rows of scores, expected [N, C] and N labels");
+  }
+  if (labels.empty()) return 0.0;
+  const at::Tensor best = scores.detach().argmax(1).contiguous();
+  const std::int64_t* guess = best.const_data_ptr<std::int64_t>();
+  std::int64_t hits = 0;
+  for (const std::int32_t label : labels) hits += *guess++ == label ? 1 : 0;
+  return static_cast<double>(hits) / static_cast<double>(labels.size());
+}
+
+}  // namespace fedstill
