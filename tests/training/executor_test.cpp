@@ -9,6 +9,8 @@
 #include <algorithm>
 
 #include "model/zoo.h"
+#include "tests/support/naive_executor.h"
+#include "tests/support/sample_graphs.h"
 #include "toy.h"
 
 namespace fedstill {
@@ -47,6 +49,32 @@ TEST(Executor, GivesTheShapesOfTheGraphForEveryNode) {
       std::vector<std::int64_t> expected = shapes[i];
       expected.insert(expected.begin(), 2);
       EXPECT_EQ(values[i].sizes().vec(), expected) << name << " " << graph.nodes[i].name;
+    }
+  }
+}
+
+// Every node of every graph against the plainest loops there are, in double precision.
+TEST(Executor, AgreesWithTheNaiveEvaluator) {
+  for (const Graph& graph :
+       {testing::every_operator_graph(9), make_model("lenet5", {}, 10, 1),
+        make_model("resnet8", {.channels = 3, .height = 16, .width = 16}, 10, 1),
+        make_model("mobilenetv2-small", {.channels = 3, .height = 16, .width = 16}, 10, 1),
+        make_model("ghostnet-small", {.channels = 3, .height = 16, .width = 16}, 10, 1)}) {
+    std::vector<int> all(graph.nodes.size());
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int>(i);
+    std::vector<std::int64_t> shape = graph.input_shape();
+    shape.insert(shape.begin(), 1);
+    const at::Tensor image = random_tensor(shape, 1);
+    Executor executor(graph);
+    const auto found = executor.run(image, all, Mode::kEval);
+    const auto expected = testing::naive_values(graph, testing::values(image));
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const std::vector<float> node = testing::values(found[i]);
+      ASSERT_EQ(node.size(), expected[i].size()) << graph.nodes[i].name;
+      for (std::size_t j = 0; j < node.size(); ++j) {
+        ASSERT_NEAR(node[j], expected[i][j], 1e-3 + 1e-3 * std::abs(expected[i][j]))
+            << graph.nodes[i].name;
+      }
     }
   }
 }

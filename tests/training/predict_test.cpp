@@ -10,6 +10,8 @@
 #include <array>
 #include <numeric>
 
+#include "tests/support/naive_executor.h"
+#include "tests/support/sample_graphs.h"
 #include "toy.h"
 
 namespace fedstill {
@@ -60,6 +62,28 @@ TEST(Predict, EqualsTheUnfoldedGraphInEvalMode) {
       EXPECT_TRUE(at::allclose(found[0], expected, 1e-4, 1e-4)) << name << " " << block;
       EXPECT_EQ(told.back(), 7);
       EXPECT_EQ(told.size(), static_cast<std::size_t>((7 + block - 1) / block));
+    }
+  }
+}
+
+TEST(Predict, GivesSeveralOutputsInTheOrderAskedFor) {
+  const Graph graph = testing::every_operator_graph(4);
+  const ImageView images = noise(5, {.channels = 4, .height = 11, .width = 9});
+  const Normalisation plain{{0, 0, 0, 0}, {1, 1, 1, 1}};
+  const std::array<std::string, 4> outputs{"scores", "features", "logits", "scores"};
+  const auto found = predict(graph, outputs, images, plain, 2);
+  ASSERT_EQ(found.size(), 4U);
+  EXPECT_TRUE(at::equal(found[0], found[3]));
+  for (std::int64_t i = 0; i < images.count(); ++i) {
+    std::vector<float> sample;
+    for (const std::uint8_t pixel : images.image(i))
+      sample.push_back(static_cast<float>(pixel) / 255.0F);
+    for (std::size_t o = 0; o < outputs.size(); ++o) {
+      const auto expected = testing::naive_output(graph, sample, outputs[o]);
+      const auto row = testing::values(found[o][i]);
+      ASSERT_EQ(row.size(), expected.size());
+      for (std::size_t j = 0; j < row.size(); ++j)
+        EXPECT_NEAR(row[j], expected[j], 1e-4) << outputs[o];
     }
   }
 }
