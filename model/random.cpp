@@ -1,5 +1,6 @@
 #include "model/random.h"
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <numbers>
@@ -49,17 +50,28 @@ double exact_exp(double x) {
   return std::bit_cast<double>(static_cast<std::uint64_t>(1023 + k) << 52) * sum;
 }
 
-// Taylor sums on [0, π/2): the last term is below 1e-17.
-double cosine_series(double x) {
-  double sum = 1.0;
-  for (int n = 22; n >= 2; n -= 2) sum = 1.0 - sum * x * x / (n * (n - 1));
+// ±1/n! for n = first, first + 2, …: Taylor coefficients of cosine (from 0) and sine (from 1).
+constexpr std::array<double, 12> alternating_inverse_factorials(int first) {
+  std::array<double, 12> coefficients{};
+  double factorial = 1.0;
+  for (int i = 0; i < 12; ++i) {
+    coefficients[static_cast<std::size_t>(i)] = (i % 2 == 0 ? 1.0 : -1.0) / factorial;
+    const int n = first + 2 * i;
+    factorial *= (n + 1) * (n + 2);
+  }
+  return coefficients;
+}
+constexpr auto kCosine = alternating_inverse_factorials(0);
+constexpr auto kSine = alternating_inverse_factorials(1);
+
+// On [0, π/2) the first term left out is below 1e-18.
+double series(const std::array<double, 12>& coefficients, double square) {
+  double sum = 0.0;
+  for (std::size_t i = coefficients.size(); i-- > 0;) sum = sum * square + coefficients[i];
   return sum;
 }
-double sine_series(double x) {
-  double sum = 1.0;
-  for (int n = 23; n >= 3; n -= 2) sum = 1.0 - sum * x * x / (n * (n - 1));
-  return x * sum;
-}
+double cosine_series(double x) { return series(kCosine, x * x); }
+double sine_series(double x) { return x * series(kSine, x * x); }
 
 // cos(2πu) for u in [0, 1); splitting off the quadrant is exact.
 double cosine_of_turn(double u) {
