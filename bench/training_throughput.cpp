@@ -1,0 +1,96 @@
+// Images per second of the fit loop and of prediction, on random images.
+//   fedstill_bench_training [--threads 1] [--repetitions 5] [--bf16]
+// One line per case and repetition: name, images per second of wall time, images per CPU second.
+#include <chrono>
+#include <cstring>
+#include <ctime>
+#include <iostream>
+#include <numeric>
+#include <string>
+
+#include "model/random.h"
+#include "model/zoo.h"
+#include "training/losses.h"
+#include "training/predict.h"
+#include "training/threads.h"
+
+namespace {
+
+using namespace fedstill;
+
+constexpr std::int64_t kClasses = 10;
+const Normalisation kNormalisation{{0.286F}, {0.353F}};
+
+ImageView random_images(std::int64_t count) {
+  auto images = std::make_shared<Images>();
+  images->pixels.resize(static_cast<std::size_t>(count * images->pixels_per_image()));
+  for (std::size_t i = 0; i < images->pixels.size(); ++i) {
+    images->pixels[i] = static_cast<std::uint8_t>(random_bits(1, i));
+  }
+  ImageView view{std::move(images), std::vector<std::int64_t>(static_cast<std::size_t>(count))};
+  std::iota(view.indices.begin(), view.indices.end(), 0);
+  return view;
+}
+
+double cpu_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+// Runs work() once to warm up and once to measure; it returns the images it handled.
+template <typename Work>
+void report(const char* name, const Work& work) {
+  work();
+  const auto start = std::chrono::steady_clock::now();
+  const double cpu = cpu_seconds();
+  const auto images = static_cast<double>(work());
+  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
+  std::cout << name << ' ' << images / wall.count() << ' ' << images / (cpu_seconds() - cpu)
+            << std::endl;
+}
+
+void train(const char* name, const char* architecture, std::int64_t batch, bool bf16,
+           const ImageView& images) {
+  std::vector<std::int32_t> labels(images.indices.size());
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    labels[i] = static_cast<std::int32_t>(i % kClasses);
+  Executor executor(make_model(architecture, {}, kClasses, 1), {.bf16 = bf16});
+  const auto batches =
+      make_batches(images, to_tensor(labels), {.batch = batch, .normalisation = kNormalisation});
+  const int logits = executor.graph().output("logits");
+  report(name, [&] {
+    return fit(executor, std::span(&logits, 1), *batches, cross_entropy(), {.epochs = 1}).images;
+  });
+}
+
+void infer(const char* name, const char* architecture, const ImageView& images) {
+  const Graph graph = make_model(architecture, {}, kClasses, 1);
+  const std::string output = "logits";
+  report(name, [&] {
+    predict(graph, std::span(&output, 1), images, kNormalisation);
+    return images.count();
+  });
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  int threads = 1, repetitions = 5;
+  bool bf16 = false;
+  for (int i = 1; i < count; ++i) {
+    if (std::strcmp(arguments[i], "--bf16") == 0) bf16 = true;
+    if (i + 1 == count) continue;
+    if (std::strcmp(arguments[i], "--threads") == 0) threads = std::stoi(arguments[i + 1]);
+    if (std::strcmp(arguments[i], "--repetitions") == 0) repetitions = std::stoi(arguments[i + 1]);
+  }
+  tune_allocator();
+  set_thread_count(threads);
+  const ImageView images = random_images(2048);
+  for (int i = 0; i < repetitions; ++i) {
+    train("train-cnn3-128", "cnn3", 128, bf16, images);
+    train("train-lenet5-64", "lenet5", 64, bf16, images);
+    infer("infer-cnn3", "cnn3", images);
+    infer("infer-resnet8", "resnet8", images);
+  }
+}
