@@ -16,11 +16,19 @@ struct ClientFacts {
   at::Tensor sample_counts;  // [K] float64, n_k
   at::Tensor mean_odds;      // [K] float64, mean over the pool of r_k = h_k / (1 − h_k), with h_k
                              // clamped so that r_k is in [1e-3, 1e3]
+  at::Tensor mean_confidence;  // [K] float64, mean of h_k over the pool
   at::Tensor logit_deviation;  // [K] float64, standard deviation of all logits over the pool
+  double claimed = 0.0;        // mean over the pool of max_k h_k: does anybody know these images?
+
+  // The pool is from another domain: every head calls nearly all of it foreign (mean h below 0.05)
+  // and hardly an image is claimed by anybody. Then ratios of odds mean nothing. The second
+  // condition keeps many narrow specialists, who each know a small part, from looking the same.
+  bool foreign_pool() const;
 };
+// Throws std::invalid_argument if a client's part of the cache is missing.
 ClientFacts measure_clients(const PredictionCache& pool);
 
-// Predictions of all clients on some images.
+// Predictions of all clients on some images. Requires: finite logits, as teacher_pass writes them.
 struct PredictionBlock {
   at::Tensor logits;       // [K, B, C] float32
   at::Tensor confidences;  // [K, B] float32 in [0, 1]
@@ -43,12 +51,15 @@ struct RuleOptions {
 // Turns the predictions of many teachers into one soft label per sample. The result does not depend
 // on the block size or on the order of the clients. Throws std::invalid_argument if the block has
 // no clients.
+// Where a sample leaves every weight at zero the sample counts decide.
 class Rule {
  public:
   virtual ~Rule() = default;
   virtual Combined combine(const PredictionBlock& block) const = 0;
 };
 
+// mean-prob, mean-logit, mean-logit-standardised, size, max-prob, entropy, dlad-softmax,
+// dlad-ratio, dlad-odds, bounded-odds (docs/rules.md says which is for what).
 std::vector<std::string_view> rule_names();
 std::unique_ptr<Rule> make_rule(
     std::string_view name, const RuleOptions& options = {});  // unknown names list the known ones

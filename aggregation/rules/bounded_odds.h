@@ -1,0 +1,26 @@
+#pragma once
+
+#include "aggregation/rules/sample_rule.h"
+
+namespace fedstill {
+
+// "bounded-odds": w_k ∝ n_k · min(r_k(x) / mean_pool(r_k), clip), with n_k capped at a share.
+//
+// A true density ratio p_k / p_pool averages to one over the pool, so dividing the odds by their
+// mean leaves an honest client's weight alone and reduces one whose head always says "mine" to its
+// sample count; the clip bounds what a client can gain on a chosen sample. On a foreign pool
+// (ClientFacts::foreign_pool) the ratios mean nothing, and the rule is "mean-prob".
+class BoundedOdds final : public SampleRule {
+ public:
+  BoundedOdds(double temperature, double clip, double share_cap)
+      : SampleRule(temperature), clip_(clip), share_cap_(share_cap) {}
+
+ private:
+  std::vector<double> prior(const Facts& facts) const override;
+  void weigh(const Opinions& opinions, const Facts& facts,
+             std::span<double> weights) const override;
+
+  double clip_, share_cap_;
+};
+
+}  // namespace fedstill
