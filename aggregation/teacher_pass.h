@@ -21,15 +21,25 @@ struct Teacher {
 };
 
 struct TeacherPassOptions {
-  int workers = 1;  // teachers evaluated at once, one thread each
+  int workers = 1;  // teachers evaluated at once, one thread each; the result does not depend on it
   std::int64_t block = 500;
+  std::size_t max_model_bytes = std::size_t{4} << 30;
   const std::atomic<bool>* stop = nullptr;
-  std::function<void(std::int64_t client, std::int64_t images)>
-      on_progress;  // may come from any worker, one at a time
+  // Both may come from any worker, one at a time.
+  std::function<void(std::int64_t client, std::int64_t images)> on_progress;
+  std::function<void(std::int64_t client, const std::string& what)> on_warning;
 };
 
 // Evaluates every teacher's "logits" and "confidence" (1/2 everywhere where a model has none) on
-// the images, in eval mode, into the cache file.
+// the images, in eval mode, into the cache file. Clients whose part is already there are skipped.
+//
+// What a model answers cannot end the pass: where a row of its logits or its confidence is not
+// finite, both are replaced by zeros (no opinion, least confidence); a confidence outside [0, 1] is
+// clamped. on_warning says whose and how many.
+//
+// Throws DecodeError where a model's bytes, hash, input or outputs are not what was accepted,
+// naming the client; Stopped when asked to stop (parts that are done stay); std::invalid_argument
+// without teachers or images; std::system_error on I/O errors.
 PredictionCache teacher_pass(std::span<const Teacher> teachers, const ImageView& images,
                              std::string images_hash, std::int64_t classes,
                              const Normalisation& normalisation, const std::filesystem::path& cache,
