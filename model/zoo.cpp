@@ -56,6 +56,10 @@ Graph make_model(std::string_view name, const ImageShape& image, std::int64_t cl
                  std::uint64_t seed) {
   const Architecture& entry = architecture(name);
   check_image(name, image);
+  if (classes < 1) {
+    throw std::invalid_argument("[zoo] " + std::string(name) + " needs at least one class, got " +
+                                std::to_string(classes));
+  }
   GraphBuilder build(std::string(name), {image.channels, image.height, image.width}, seed);
   const int logits = entry.build(build, classes);
   return std::move(build).finish(logits);
