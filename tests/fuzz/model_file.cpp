@@ -1,0 +1,54 @@
+// A model file that is accepted can be written again, means the same and can be exported;
+// everything else is a DecodeError. Tried as it comes and with the header's length put right.
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <span>
+#include <stdexcept>
+
+#include "model/decode_error.h"
+#include "model/model_file.h"
+#include "model/onnx.h"
+
+namespace {
+
+// An output may be named like the input, which ONNX has no room for.
+template <typename G>
+void export_to_onnx(const G& graph) {
+  try {
+    fedstill::encode_onnx(graph);
+  } catch (const std::invalid_argument&) {
+  }
+}
+
+template <typename Decode>
+void try_decode(std::span<const std::byte> bytes, Decode&& decode) {
+  try {
+    const auto graph = decode(bytes);
+    if (!(decode(fedstill::encode_model(graph)) == graph)) std::abort();
+    export_to_onnx(graph);
+  } catch (const fedstill::DecodeError&) {
+  }
+}
+
+void try_both(std::span<const std::byte> bytes) {
+  try_decode(bytes, [](std::span<const std::byte> file) { return fedstill::decode_model(file); });
+  try_decode(bytes, [](std::span<const std::byte> file) {
+    return fedstill::decode_quantized_model(file);
+  });
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto input = std::as_bytes(std::span(data, size));
+  try_both(input);
+  std::size_t end = size;  // of the header: its last brace
+  while (end > 8 && data[end - 1] != '}') --end;
+  if (end <= 8) return 0;
+  std::vector<std::byte> bytes(input.begin(), input.end());
+  const std::uint64_t length = end - 8;
+  std::memcpy(bytes.data(), &length, 8);
+  try_both(bytes);
+  return 0;
+}
