@@ -2,15 +2,18 @@
 
 #include <string>
 
+#include "data/batches.h"
 #include "data/images.h"
 #include "training/fit.h"
 
 namespace fedstill {
 
 // The classifier h_k(x) = P("my data" | x) against the unlabeled pool, trained on balanced batches;
-// an optimal one has h / (1 − h) = p_k(x) / p_pool(x) (methods: density ratio).
+// an optimal one has h / (1 − h) = p_k(x) / p_pool(x), the density ratio that the aggregation rules
+// are built on.
 //   pixels    an own small network on the image: two convolutions with BatchNorm, a hidden layer,
-//   dropout features  a small network on the client's frozen penultimate features
+//             dropout
+//   features  a small network on the client's penultimate features, which stay as they are
 struct HeadOptions {
   std::string form = "pixels";
   std::int64_t steps = 600;
@@ -21,7 +24,9 @@ struct HeadOptions {
   std::uint64_t seed = 0;
 };
 
-// Returns the body with a second output "confidence" [N] in (0, 1) beside "logits".
+// Returns the body with a second output "confidence" [N] in (0, 1) beside "logits", whose values
+// are untouched. Throws DataError for an empty shard or pool or images of different shapes,
+// std::invalid_argument for an unknown form (listing the known ones) or options out of range.
 struct HeadResult {
   Graph graph;
   FitReport report;

@@ -231,7 +231,7 @@ std::filesystem::path Store::blob(const std::string& sha256) const {
     throw std::invalid_argument("[store] blob '" + to_free_text(sha256, 64) +
                                 "', expected 64 lower-case hex digits");
   }
-  const auto path = database_->blob_path(sha256);
+  std::filesystem::path path = database_->blob_path(sha256);
   if (!std::filesystem::is_regular_file(path)) {
     throw std::invalid_argument("[store] no blob " + path.string());
   }

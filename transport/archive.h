@@ -12,7 +12,7 @@ namespace fedstill {
 // Control messages through cereal, bounded: no length from the bytes allocates before it was
 // checked against these limits and the bytes that remain.
 struct ArchiveLimits {
-  std::size_t max_bytes = 64 * 1024;
+  std::size_t max_bytes = 65'536;
   std::size_t max_string = 4096;
   std::size_t max_elements = 4096;  // of all containers together
 };

@@ -1,0 +1,18 @@
+#include "client/client.h"
+
+#include <utility>
+
+namespace fedstill {
+
+ClientResult run_client(const ClientTask& task, const FitOptions& run_body,
+                        const FitOptions& run_head) {
+  LocalResult local =
+      train_locally(task.shard, task.classes, task.normalisation, task.local, run_body);
+  HeadResult head = train_confidence_head(local.model, task.shard.images, task.pool,
+                                          task.normalisation, task.head, run_head);
+  return {{std::move(head.graph), task.shard.images.count()},
+          std::move(local.report),
+          std::move(head.report)};
+}
+
+}  // namespace fedstill

@@ -1,0 +1,116 @@
+#include "client/local_training.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <stdexcept>
+
+#include "data/data_error.h"
+#include "model/model_file.h"
+#include "tests/client/images.h"
+#include "training/predict.h"
+
+namespace fedstill {
+namespace {
+
+LocalOptions few_steps(const std::string& architecture = "lenet5") {
+  LocalOptions options;
+  options.architecture = architecture;
+  options.epochs = 1;
+  options.minimum_steps = 5;
+  options.batch = 32;
+  options.warm_up_steps = 2;
+  options.seed = 3;
+  return options;
+}
+
+double accuracy_on(const Graph& model, const Shard& shard) {
+  const std::array<std::string, 1> wanted{"logits"};
+  return accuracy(predict(model, wanted, shard.images, some_normalisation()).front(), shard.labels);
+}
+
+TEST(LocalTraining, LearnsTheShard) {
+  LocalOptions options = few_steps("cnn3");
+  options.minimum_steps = 60;
+  const Shard shard = shard_of({0, 1, 2, 3}, 0, 400);
+  const LocalResult result = train_locally(shard, kClasses, some_normalisation(), options);
+  EXPECT_GE(result.report.steps, 60);
+  EXPECT_LT(result.report.epoch_losses.back(), result.report.epoch_losses.front());
+  EXPECT_GT(accuracy_on(result.model, shard_of({0, 1, 2, 3}, 1)), 0.6);
+  EXPECT_EQ(result.model.architecture, "cnn3");
+  EXPECT_EQ(result.model.outputs.size(), 1U);
+}
+
+TEST(LocalTraining, TheSameSeedGivesTheSameModel) {
+  const Shard shard = shard_of({0, 1, 2}, 0, 100);
+  const auto hash = [&](std::uint64_t seed) {
+    LocalOptions options = few_steps();
+    options.seed = seed;
+    options.augmentation.flip = true;
+    return model_hash(train_locally(shard, kClasses, some_normalisation(), options).model);
+  };
+  EXPECT_EQ(hash(3), hash(3));
+  EXPECT_NE(hash(3), hash(4));
+}
+
+TEST(LocalTraining, AShardWithOneClassOrOneImageTrains) {
+  for (const std::int64_t images : {1, 50}) {
+    const Shard shard = shard_of({2}, 0, images);
+    for (const char* architecture : {"lenet5", "cnn3"}) {
+      const LocalResult result =
+          train_locally(shard, kClasses, some_normalisation(), few_steps(architecture));
+      EXPECT_GE(result.report.steps, 5);
+      EXPECT_EQ(infer_shapes(result.model).back(), SampleShape{kClasses});
+    }
+  }
+}
+
+TEST(LocalTraining, BadShardsAreRefused) {
+  const LocalOptions options = few_steps();
+  EXPECT_THROW(train_locally({}, kClasses, some_normalisation(), options), DataError);
+  EXPECT_THROW(train_locally(shard_of({}, 0), kClasses, some_normalisation(), options), DataError);
+  Shard shard = shard_of({0, 1}, 0, 50);
+  EXPECT_THROW(train_locally(shard, 1, some_normalisation(), options), DataError);
+  shard.labels[0] = -1;
+  EXPECT_THROW(train_locally(shard, kClasses, some_normalisation(), options), DataError);
+  shard.labels.pop_back();
+  EXPECT_THROW(train_locally(shard, kClasses, some_normalisation(), options),
+               std::invalid_argument);
+}
+
+TEST(LocalTraining, AnUnknownOrTooDeepArchitectureIsAClearError) {
+  const Shard shard = shard_of({0, 1}, 0, 50);
+  EXPECT_THROW(train_locally(shard, kClasses, some_normalisation(), few_steps("resnet9000")),
+               std::invalid_argument);
+  const Dataset small = make_synthetic({1, 8, 8}, 2, 20, 1, 1).train;
+  EXPECT_THROW(
+      train_locally(make_shard(small, {0, 1, 2}), 2, some_normalisation(), few_steps("cnn3")),
+      std::invalid_argument);
+}
+
+TEST(LocalTraining, StopAndDivergenceReachTheCaller) {
+  const Shard shard = shard_of({0, 1}, 0, 50);
+  const std::atomic<bool> stop = true;
+  FitOptions run;
+  run.stop = &stop;
+  EXPECT_THROW(train_locally(shard, kClasses, some_normalisation(), few_steps(), run), Stopped);
+  LocalOptions wild = few_steps();
+  wild.learning_rate = 1e30;
+  wild.minimum_steps = 50;
+  wild.warm_up_steps = 0;
+  EXPECT_THROW(train_locally(shard, kClasses, some_normalisation(), wild), DivergedError);
+}
+
+TEST(LocalTraining, EventsComeFromTheFit) {
+  std::int64_t steps = 0;
+  FitOptions run;
+  run.on_event = [&](const FitEvent& event) { steps = event.step; };
+  const auto result =
+      train_locally(shard_of({0, 1}, 0, 64), kClasses, some_normalisation(), few_steps(), run);
+  EXPECT_GT(steps, 0);
+  EXPECT_GE(result.report.steps, steps);
+}
+
+}  // namespace
+}  // namespace fedstill
