@@ -26,7 +26,10 @@ struct LocalResult {
   FitReport report;
 };
 
-// Trains a zoo model on the client's own images. Throws DataError for an empty shard.
+// Trains a zoo model on the client's own images. run gives stop, on_event and checkpoint; the rest
+// of it comes from the options. The same shard, options and thread count give the same bits. Throws
+// DataError for an empty shard or a label out of range, std::invalid_argument for an architecture
+// that is unknown or too deep for the images, and what fit() throws. One class is enough.
 LocalResult train_locally(const Shard& shard, std::int64_t classes,
                           const Normalisation& normalisation, const LocalOptions& options,
                           const FitOptions& run = {});
