@@ -1,7 +1,6 @@
 #include "data/batches.h"
 
 #include <algorithm>
-#include <array>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -16,21 +15,19 @@ namespace {
   throw std::invalid_argument("[batches] " + what);
 }
 
-// The network input of each of the 256 pixel values: the affine map is computed once per value, so
-// how a compiler rounds it in a loop cannot differ between machines.
-using Table = std::array<float, 256>;
+// Network input = (pixel − mean) · scale, in grey levels. One subtraction and one product, each
+// rounded (the build forbids fusing them), give the same bits on every machine.
+struct Affine {
+  float mean, scale;
+};
 
-std::vector<Table> make_tables(const Normalisation& normalisation) {
-  std::vector<Table> tables(normalisation.mean.size());
-  for (std::size_t c = 0; c < tables.size(); ++c) {
-    const double mean = normalisation.mean[c];
-    const double deviation = normalisation.deviation[c];
-    for (std::size_t value = 0; value < tables[c].size(); ++value) {
-      const double scaled = static_cast<double>(value) / 255.0;
-      tables[c][value] = static_cast<float>((scaled - mean) / deviation);
-    }
+std::vector<Affine> make_affines(const Normalisation& normalisation) {
+  std::vector<Affine> affines;
+  for (std::size_t c = 0; c < normalisation.mean.size(); ++c) {
+    affines.push_back(
+        {255.0F * normalisation.mean[c], 1.0F / (255.0F * normalisation.deviation[c])});
   }
-  return tables;
+  return affines;
 }
 
 void check(const ImageView& images, std::span<const std::int64_t> rows,
@@ -64,19 +61,28 @@ Layout layout_of(const ImageShape& shape, bool channels_last) {
   return {static_cast<std::size_t>(shape.height * shape.width), 1};
 }
 
-void look_up(std::span<const Table> tables, std::span<const std::uint8_t> image,
-             const Layout& layout, std::span<float> out) {
-  const std::size_t plane = image.size() / tables.size();
-  for (std::size_t c = 0; c < tables.size(); ++c) {
-    const float* const table = tables[c].data();
+void normalise(std::span<const Affine> affines, std::span<const std::uint8_t> image,
+               const Layout& layout, std::span<float> out) {
+  const std::size_t plane = image.size() / affines.size();
+  for (std::size_t c = 0; c < affines.size(); ++c) {
+    const auto [mean, scale] = affines[c];
     const std::uint8_t* const from = image.data() + c * plane;
     float* const to = out.data() + c * layout.channel;
+    // Two loops, for only the first can be vectorised.
     if (layout.pixel == 1) {
-      for (std::size_t i = 0; i < plane; ++i) to[i] = table[from[i]];
+      for (std::size_t i = 0; i < plane; ++i) to[i] = (static_cast<float>(from[i]) - mean) * scale;
     } else {
-      for (std::size_t i = 0; i < plane; ++i) to[i * layout.pixel] = table[from[i]];
+      for (std::size_t i = 0; i < plane; ++i) {
+        to[i * layout.pixel] = (static_cast<float>(from[i]) - mean) * scale;
+      }
     }
   }
+}
+
+// Rows are all over memory, too far apart for the processor to guess the next.
+void prefetch(std::span<const std::uint8_t> image) {
+  constexpr std::size_t kCacheLine = 64;
+  for (std::size_t i = 0; i < image.size(); i += kCacheLine) __builtin_prefetch(&image[i]);
 }
 
 // Zero is the mean after normalisation.
@@ -99,20 +105,21 @@ void gather(const ImageView& images, std::span<const std::int64_t> rows,
             const Augmentation& augmentation, std::uint64_t key) {
   check(images, rows, normalisation, out);
   const ImageShape& shape = images.images->shape;
-  const std::vector<Table> tables = make_tables(normalisation);
+  const std::vector<Affine> affines = make_affines(normalisation);
   const Layout layout = layout_of(shape, channels_last);
   const auto size = static_cast<std::size_t>(images.images->pixels_per_image());
   std::vector<std::uint8_t> moved(augmentation.any() ? size : 0);
   for (std::size_t position = 0; position < rows.size(); ++position) {
     const auto image = images.image(rows[position]);
+    if (position + 1 < rows.size()) prefetch(images.image(rows[position + 1]));
     const auto to = out.subspan(position * size, size);
     if (!augmentation.any()) {
-      look_up(tables, image, layout, to);
+      normalise(affines, image, layout, to);
       continue;
     }
     const Change change = draw_change(augmentation, shape, derive_key(key, position));
     move_pixels(change, shape, image, moved);
-    look_up(tables, moved, layout, to);
+    normalise(affines, moved, layout, to);
     erase(change.erased, shape, layout, to);
   }
 }

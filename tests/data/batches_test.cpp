@@ -157,7 +157,7 @@ TEST(Augment, CropsAtEveryOffset) {
   const Rows rows(1800, 0);
   const std::vector<float> out = gathered(images, rows, false, {.crop_padding = kPadding}, 8);
   const std::vector<float> plain = gathered(images, {0});
-  const float black = -0.25F / 0.5F;
+  const float black = gathered(grey_images(shape, 0), {0})[0];
   std::vector<int> seen(9);
   for (std::size_t n = 0; n < rows.size(); ++n) {
     int matches = 0;
@@ -182,7 +182,7 @@ TEST(Augment, PaddingBeyondTheImageLeavesItBlack) {
   const ImageView images = grey_images({1, 2, 2}, 200);
   const Rows rows(200, 0);
   const std::vector<float> out = gathered(images, rows, false, {.crop_padding = 50}, 1);
-  const float black = -0.25F / 0.5F;
+  const float black = gathered(grey_images({1, 2, 2}, 0), {0})[0];
   EXPECT_GT(std::ranges::count(out, black), 700);
 }
 
