@@ -37,6 +37,9 @@ void check(const ImageView& images, std::span<const std::int64_t> rows,
     fail("found a normalisation of " + std::to_string(normalisation.mean.size()) +
          " channels, expected " + std::to_string(channels));
   }
+  if (!std::ranges::all_of(normalisation.deviation, [](float value) { return value > 0.0F; })) {
+    fail("found a deviation that is not positive");
+  }
   const std::size_t floats =
       rows.size() * static_cast<std::size_t>(images.images->pixels_per_image());
   if (out.size() != floats) {

@@ -15,7 +15,9 @@ struct Normalisation {
   std::vector<float> deviation;  // [C]
   bool operator==(const Normalisation&) const = default;
 };
-Normalisation measure_normalisation(const ImageView& images);  // of the unlabeled pool
+// Of the unlabeled pool; the same bits on every machine. A deviation is never below one grey level.
+// Throws std::invalid_argument if there are no images.
+Normalisation measure_normalisation(const ImageView& images);
 
 // Random changes of a training image; none by default. Drawn from (key, position in the batch), so
 // a batch is a pure function of its key.
@@ -29,14 +31,16 @@ struct Augmentation {
 };
 
 // Writes images[rows] normalised to out, [rows, C, H, W] or, if channels_last, [rows, H, W, C].
-// Requires: out.size() == rows.size() × pixels per image, rows within images.
+// Rows count within the view. Throws std::invalid_argument if out.size() != rows.size() × pixels
+// per image, a row is outside the view, or the normalisation does not fit the channels.
 void gather(const ImageView& images, std::span<const std::int64_t> rows,
             const Normalisation& normalisation, std::span<float> out, bool channels_last = false,
             const Augmentation& augmentation = {}, std::uint64_t key = 0);
 
 // The rows of the given batch of an epoch: a counter-based permutation of [0, count) per epoch, cut
 // into batches. The last partial batch is dropped unless it is the only one. Throws
-// std::invalid_argument if count or batch is not positive.
+// std::invalid_argument if count or batch is not positive. The span that rows() returns is valid
+// until it is called for another epoch; one object per thread.
 class EpochShuffle {
  public:
   EpochShuffle(std::int64_t count, std::int64_t batch, std::uint64_t seed);

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::int64_t kClasses = 10;
 constexpr ImageShape kShape{3, 32, 32};
-constexpr std::size_t kPixels = 3 * 32 * 32;
+constexpr std::size_t kPixels = std::size_t{3} * 32 * 32;
 constexpr std::size_t kRecord = 1 + kPixels;
 
 [[noreturn]] void fail(std::string_view origin, const std::string& found,

@@ -54,11 +54,10 @@ bool is_there(const fs::path& path) {
 }
 
 fs::path plain_or_gz(const fs::path& folder, const std::string& name) {
-  const fs::path plain = folder / name;
-  if (is_there(plain)) return plain;
-  const fs::path compressed = folder / (name + ".gz");
-  if (is_there(compressed)) return compressed;
-  fail("found neither " + plain.string() + " nor " + compressed.string());
+  for (const char* end : {"", ".gz"}) {
+    if (fs::path path = folder / (name + end); is_there(path)) return path;
+  }
+  fail("found neither " + (folder / name).string() + " nor " + (folder / name).string() + ".gz");
 }
 
 Dataset make_dataset(Images images, std::vector<std::int32_t> labels) {

@@ -11,12 +11,15 @@
 namespace fedstill {
 
 // How the training images are dealt out.
-//   iid                every client the same distribution
-//   dirichlet          class-wise: each class is cut in Dirichlet(alpha) shares over the clients
-//   (NIID-Bench, Li et al. 2022), with its N/K size cap dirichlet-clients  client-wise: every
-//   client draws a class prior from Dirichlet(alpha); equal client sizes shards             sorted
-//   by label, cut in clients × shards_per_client pieces, dealt at random (McMahan et al. 2017)
-//   classes            every client holds classes_per_client classes
+// - iid: every client the same distribution.
+// - dirichlet: class-wise; each class is cut in Dirichlet(alpha) shares over the clients, and a
+//   client that has N/K images already gets none of the next class (NIID-Bench, Li et al. 2022).
+// - dirichlet-clients: client-wise; every client draws a class prior from Dirichlet(alpha) and
+//   then its images, drawn again over the classes that are left. Equal client sizes.
+// - shards: sorted by label, cut in clients × shards_per_client pieces, dealt at random (McMahan et
+//   al. 2017). A piece may span the border of two classes.
+// - classes: every client holds classes_per_client classes; classes are spread evenly, and the
+//   holders of a class share its images equally.
 struct SplitOptions {
   std::string scheme = "dirichlet";
   int clients = 10;
@@ -26,7 +29,8 @@ struct SplitOptions {
   double alpha = 0.1;
   int shards_per_client = 2;
   int classes_per_client = 2;
-  std::int64_t minimum = 50;  // of images per client; drawn again (at most 1,000 times) until met
+  // Of images per client, at least 1; the scheme draws again (at most 1,000 times) until it is met.
+  std::int64_t minimum = 50;
   std::uint64_t seed = 0;
 };
 
@@ -42,8 +46,10 @@ struct Split {
 
 std::vector<std::string_view> split_schemes();
 
-// Throws DataError where the counts exceed the images, the minimum cannot be met, or the scheme is
-// unknown (listing the known ones).
+// First a seeded permutation sets private images, pool and validation apart, whatever the scheme;
+// then the scheme deals out the private ones, all of them. Throws DataError where the counts exceed
+// the images, the minimum cannot be met, an option makes no sense or the scheme is unknown (listing
+// the known ones), and std::invalid_argument for a label outside [0, classes).
 Split make_split(std::span<const std::int32_t> labels, std::int64_t classes,
                  const SplitOptions& options);
 

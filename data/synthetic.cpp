@@ -44,7 +44,7 @@ std::int64_t pattern_at(std::uint64_t key, std::int64_t y, std::int64_t x,
   const std::int64_t b = across % 256;
   const std::int64_t above = corner(0, 0) * (256 - b) + corner(0, 1) * b;
   const std::int64_t below = corner(1, 0) * (256 - b) + corner(1, 1) * b;
-  return (above * (256 - down % 256) + below * (down % 256)) / (256 * 256);
+  return (above * (256 - down % 256) + below * (down % 256)) / 65536;
 }
 
 std::vector<std::uint8_t> make_patterns(const ImageShape& shape, std::int64_t classes,

@@ -3,41 +3,18 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
-#include <cmath>
-#include <memory>
-#include <numeric>
 #include <set>
 #include <stdexcept>
 #include <vector>
 
-#include "model/random.h"
+#include "tests/data/random_images.h"
 
 namespace fedstill {
 namespace {
 
-using Rows = std::vector<std::int64_t>;
-
-ImageView random_images(const ImageShape& shape, std::int64_t count, std::uint64_t seed = 1) {
-  auto images = std::make_shared<Images>();
-  images->shape = shape;
-  images->pixels.resize(static_cast<std::size_t>(count * images->pixels_per_image()));
-  for (std::size_t i = 0; i < images->pixels.size(); ++i) {
-    images->pixels[i] = static_cast<std::uint8_t>(random_below(seed, i, 256));
-  }
-  // A view in an order of its own: rows count within the view, not within the images.
-  Rows order(static_cast<std::size_t>(count));
-  std::iota(order.rbegin(), order.rend(), 0);
-  return {images, order};
-}
-
-// Pixels of one value that no border or blank has.
-ImageView grey_images(const ImageShape& shape, std::uint8_t value) {
-  ImageView view = random_images(shape, 1);
-  auto images = std::make_shared<Images>(*view.images);
-  std::ranges::fill(images->pixels, value);
-  view.images = images;
-  return view;
-}
+using testing::grey_images;
+using testing::random_images;
+using testing::Rows;
 
 Normalisation some_normalisation(std::int64_t channels) {
   Normalisation normalisation;
@@ -97,6 +74,7 @@ TEST(Gather, MistakesOfTheCallerAreRefused) {
   EXPECT_THROW(call({0}, 3), std::invalid_argument);
   EXPECT_THROW(call({0, 1, 2}, 3), std::invalid_argument);
   EXPECT_THROW(call({0, 4}, 1), std::invalid_argument);
+  EXPECT_THROW(gather(images, {}, {{0, 0, 0}, {1, 0, 1}}, {}), std::invalid_argument);
   EXPECT_NO_THROW(gather(images, {}, some_normalisation(3), {}));
 }
 
@@ -260,43 +238,6 @@ TEST(EpochShuffle, MistakesOfTheCallerAreRefused) {
   EXPECT_THROW(shuffle.rows(0, 2), std::invalid_argument);
   EXPECT_THROW(shuffle.rows(0, -1), std::invalid_argument);
   EXPECT_THROW(shuffle.rows(-1, 0), std::invalid_argument);
-}
-
-TEST(Normalisation, EqualsTheNaiveMeanAndDeviation) {
-  const ImageShape shape{3, 7, 5};
-  ImageView images = random_images(shape, 30);
-  images.indices.resize(20);  // only what the view shows counts
-  const Normalisation measured = measure_normalisation(images);
-  ASSERT_EQ(measured.mean.size(), 3U);
-  for (std::size_t c = 0; c < 3; ++c) {
-    std::vector<double> values;
-    for (std::int64_t i = 0; i < 20; ++i) {
-      for (const std::uint8_t value : images.image(i).subspan(c * 35, 35)) {
-        values.push_back(value / 255.0);
-      }
-    }
-    const double count = static_cast<double>(values.size());
-    const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
-    double squares = 0.0;
-    for (const double value : values) squares += (value - mean) * (value - mean);
-    EXPECT_NEAR(measured.mean[c], mean, 1e-6);
-    EXPECT_NEAR(measured.deviation[c], std::sqrt(squares / count), 1e-6);
-  }
-}
-
-TEST(Normalisation, DoesNotDependOnTheOrder) {
-  ImageView images = random_images({1, 9, 9}, 50);
-  const Normalisation forwards = measure_normalisation(images);
-  std::ranges::reverse(images.indices);
-  EXPECT_EQ(measure_normalisation(images), forwards);
-}
-
-TEST(Normalisation, ConstantImagesStayFinite) {
-  const ImageView images = grey_images({1, 4, 4}, 51);
-  const Normalisation measured = measure_normalisation(images);
-  EXPECT_FLOAT_EQ(measured.mean[0], 0.2F);
-  EXPECT_FLOAT_EQ(measured.deviation[0], 1.0F / 255.0F);
-  EXPECT_THROW(measure_normalisation({images.images, {}}), std::invalid_argument);
 }
 
 }  // namespace
