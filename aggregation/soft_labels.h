@@ -14,11 +14,13 @@ struct SoftLabels {
   at::Tensor weights;  // [K, N] float32: who decided
 };
 
-// Runs a rule over a cache block by block.
+// Runs a rule over a cache block by block; the block bounds memory and changes nothing else. Throws
+// std::invalid_argument if a client's part of the cache is missing.
 SoftLabels combine(const Rule& rule, const PredictionCache& cache, const ClientFacts& facts,
                    std::int64_t block = 4096);
 
-// How much each client was trusted, by predicted class (argmax of the soft label).
+// How much each client was trusted, by predicted class (argmax of the soft label). A class that no
+// sample was given to has zeros; clients that tie for the largest weight lead in equal parts.
 struct TrustReport {
   std::vector<std::vector<double>>
       weight;  // [clients][classes]: mean weight over the samples of that class
