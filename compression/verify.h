@@ -8,10 +8,14 @@
 
 namespace fedstill {
 
+// What LayerNoise says where nothing was lost; no figure is beyond it.
+inline constexpr double kLosslessDecibel = 200.0;
+
+// 10·log10(Σ float² / Σ (float − dequantized)²) over the images looked at. A layer together with
+// the activation that its clamp applies is one entry, under the layer's name.
 struct LayerNoise {
   std::string node;
-  double signal_to_noise_db =
-      0.0;  // 10·log10(Σ float² / Σ (float − dequantized)²) over the images looked at
+  double signal_to_noise_db = 0.0;
 };
 
 struct GateReport {
