@@ -1,5 +1,5 @@
 // Images per second of the fit loop and of prediction, on random images.
-//   fedstill_bench_training [--threads 1] [--repetitions 5] [--bf16]
+//   fedstill_bench_training [--threads 1] [--repetitions 5] [--case train-cnn3-128] [--bf16]
 // One line per case and repetition: name, images per second of wall time, images per CPU second.
 #include <chrono>
 #include <cstring>
@@ -78,19 +78,22 @@ void infer(const char* name, const char* architecture, const ImageView& images) 
 int main(int count, char** arguments) {
   int threads = 1, repetitions = 5;
   bool bf16 = false;
+  std::string only;
   for (int i = 1; i < count; ++i) {
     if (std::strcmp(arguments[i], "--bf16") == 0) bf16 = true;
     if (i + 1 == count) continue;
     if (std::strcmp(arguments[i], "--threads") == 0) threads = std::stoi(arguments[i + 1]);
     if (std::strcmp(arguments[i], "--repetitions") == 0) repetitions = std::stoi(arguments[i + 1]);
+    if (std::strcmp(arguments[i], "--case") == 0) only = arguments[i + 1];
   }
   tune_allocator();
   set_thread_count(threads);
   const ImageView images = random_images(2048);
+  const auto wanted = [&](const char* name) { return only.empty() || only == name; };
   for (int i = 0; i < repetitions; ++i) {
-    train("train-cnn3-128", "cnn3", 128, bf16, images);
-    train("train-lenet5-64", "lenet5", 64, bf16, images);
-    infer("infer-cnn3", "cnn3", images);
-    infer("infer-resnet8", "resnet8", images);
+    if (wanted("train-cnn3-128")) train("train-cnn3-128", "cnn3", 128, bf16, images);
+    if (wanted("train-lenet5-64")) train("train-lenet5-64", "lenet5", 64, bf16, images);
+    if (wanted("infer-cnn3")) infer("infer-cnn3", "cnn3", images);
+    if (wanted("infer-resnet8")) infer("infer-resnet8", "resnet8", images);
   }
 }

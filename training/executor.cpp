@@ -89,39 +89,6 @@ Graph Executor::snapshot() const {
   return graph;
 }
 
-const Executor::Plan& Executor::plan(std::span<const int> wanted) {
-  if (!plan_.needed.empty() && std::ranges::equal(plan_.wanted, wanted)) return plan_;
-  const std::size_t count = graph_.nodes.size();
-  Plan plan{{wanted.begin(), wanted.end()},
-            std::vector<bool>(count),
-            std::vector<bool>(count),
-            std::vector<std::vector<int>>(count)};
-  for (const int node : wanted) {
-    if (node < 0 || static_cast<std::size_t>(node) >= count) {
-      throw std::invalid_argument("[executor] wanted node " + std::to_string(node) +
-                                  " is not among the graph's " + std::to_string(count));
-    }
-    plan.needed[static_cast<std::size_t>(node)] = true;
-  }
-  std::vector<int> readers(count, 0);
-  for (std::size_t i = count; i-- > 0;) {
-    if (!plan.needed[i]) continue;
-    for (const int input : graph_.nodes[i].inputs) {
-      const auto source = static_cast<std::size_t>(input);
-      plan.needed[source] = true;
-      // Walking backwards, the first reader met is the last to run.
-      if (readers[source]++ == 0 && std::ranges::find(wanted, input) == wanted.end()) {
-        plan.released[i].push_back(input);
-      }
-    }
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    plan.reusable[i] = readers[i] == 1 && leaves_result_free(graph_.nodes[i].op) &&
-                       std::ranges::find(wanted, static_cast<int>(i)) == wanted.end();
-  }
-  return plan_ = std::move(plan);
-}
-
 // Checks the images and brings them into the layout and type the layers run in.
 at::Tensor Executor::prepare(const at::Tensor& images) const {
   std::vector<std::int64_t> expected{images.dim() > 0 ? images.size(0) : 0};
@@ -143,6 +110,7 @@ at::Tensor Executor::evaluate(int index, std::vector<at::Tensor>& values, Mode m
                               at::Generator& generator) {
   const auto i = static_cast<std::size_t>(index);
   const Node& node = graph_.nodes[i];
+  if (plan_.passes[i]) return values[static_cast<std::size_t>(node.inputs[0])];
   std::vector<at::Tensor> inputs, parameters;
   for (const int input : node.inputs) inputs.push_back(values[static_cast<std::size_t>(input)]);
   for (const int parameter : node_parameters_[i]) {
@@ -154,19 +122,22 @@ at::Tensor Executor::evaluate(int index, std::vector<at::Tensor>& values, Mode m
                          .parameters = parameters,
                          .training = mode == Mode::kTrain && !frozen_[i],
                          .overwrite = plan_.reusable[static_cast<std::size_t>(node.inputs[0])],
+                         .rectify = plan_.rectifies[i],
                          .generator = generator});
 }
 
 std::vector<at::Tensor> Executor::run(const at::Tensor& images, std::span<const int> wanted,
                                       Mode mode, std::uint64_t dropout_key) {
-  const Plan& needs = plan(wanted);
+  if (plan_.needed.empty() || !std::ranges::equal(plan_.wanted, wanted)) {
+    plan_ = make_plan(graph_, wanted);
+  }
   at::Generator generator = at::detail::createCPUGenerator(dropout_key);
   std::vector<at::Tensor> values(graph_.nodes.size());
   values[0] = prepare(images);
   for (std::size_t i = 1; i < values.size(); ++i) {
-    if (!needs.needed[i]) continue;
+    if (!plan_.needed[i]) continue;
     values[i] = evaluate(static_cast<int>(i), values, mode, generator);
-    for (const int spent : needs.released[i]) values[static_cast<std::size_t>(spent)].reset();
+    for (const int spent : plan_.released[i]) values[static_cast<std::size_t>(spent)].reset();
   }
   std::vector<at::Tensor> results;
   for (const int node : wanted) {

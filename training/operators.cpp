@@ -25,6 +25,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "training/batch_norm_relu.h"
+
 namespace fedstill {
 
 namespace {
@@ -50,14 +52,23 @@ at::Tensor linear(const OperatorCall& call) {
 }
 
 at::Tensor batch_norm(const OperatorCall& call) {
-  return at::batch_norm(call.inputs[0], call.parameters[0], call.parameters[1], call.parameters[2],
-                        call.parameters[3], call.training, /*momentum=*/0.1,
-                        call.node.attributes.epsilon, /*cudnn_enabled=*/false);
+  if (call.rectify && call.training && fits_batch_norm_relu(call.inputs[0])) {
+    return batch_norm_relu(
+        call.inputs[0],
+        {call.parameters[0], call.parameters[1], call.parameters[2], call.parameters[3]},
+        call.node.attributes.epsilon);
+  }
+  at::Tensor result =
+      at::batch_norm(call.inputs[0], call.parameters[0], call.parameters[1], call.parameters[2],
+                     call.parameters[3], call.training, /*momentum=*/0.1,
+                     call.node.attributes.epsilon, /*cudnn_enabled=*/false);
+  return call.rectify ? result.relu_() : result;
 }
 
 at::Tensor max_pool(const OperatorCall& call) {
   const Attributes& a = call.node.attributes;
-  return at::max_pool2d(call.inputs[0], a.kernel, a.stride, a.padding);
+  at::Tensor result = at::max_pool2d(call.inputs[0], a.kernel, a.stride, a.padding);
+  return call.rectify ? result.relu_() : result;
 }
 
 at::Tensor average_pool(const OperatorCall& call) {

@@ -17,6 +17,7 @@ struct OperatorCall {
   std::span<at::Tensor> parameters;    // likewise; BatchNorm's running statistics are updated
   bool training = false;               // batch statistics and dropout
   bool overwrite = false;              // the first input is read by nobody else: reuse its memory
+  bool rectify = false;                // BatchNorm, MaxPool: apply a ReLU to the result as well
   const at::Generator& generator;      // of dropout
 };
 

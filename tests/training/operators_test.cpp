@@ -110,7 +110,7 @@ INSTANTIATE_TEST_SUITE_P(All, OperatorGradients, ::testing::ValuesIn(cases()),
 TEST(Operators, InputCannotBeApplied) {
   const Node node;
   const at::Generator none;
-  EXPECT_THROW(apply_operator({node, {}, {}, {}, false, false, none}), std::logic_error);
+  EXPECT_THROW(apply_operator({node, {}, {}, {}, false, false, false, none}), std::logic_error);
 }
 
 }  // namespace
