@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <stdexcept>
+#include <utility>
 
 #include "compression/edge/code_arithmetic.h"
 #include "compression/float_taps.h"
@@ -58,14 +59,19 @@ void widen(ValueRange& range, std::span<const float> values, const Node& node) {
   range.high = std::max(range.high, static_cast<double>(high));
 }
 
-// A runtime drops a Clip only if the codes cannot leave its bounds: the scale must not round
-// beyond.
+// A runtime drops a Clip, and computes the layer before it in integers, only if the codes cannot
+// leave its bounds: the scale must not round beyond them.
 ActivationScale within(ActivationScale scale, const Node& node) {
   if (node.op != Op::kClip) return scale;
-  while (scale.scale * static_cast<float>(255 - scale.zero_point) > node.attributes.high &&
-         node.attributes.high > 0.0F) {
-    scale.scale = std::nextafter(scale.scale, 0.0F);
-  }
+  const auto [low, high] = std::pair(node.attributes.low, node.attributes.high);
+  const auto below = static_cast<float>(scale.zero_point), above = 255.0F - below;
+  if (above > 0.0F && high > 0.0F) scale.scale = std::min(scale.scale, high / above);
+  if (below > 0.0F && low < 0.0F) scale.scale = std::min(scale.scale, -low / below);
+  const auto leaves = [&] {
+    return (high > 0.0F && scale.scale * above > high) ||
+           (low < 0.0F && -scale.scale * below < low);
+  };
+  while (leaves()) scale.scale = std::nextafter(scale.scale, 0.0F);
   return scale;
 }
 

@@ -21,7 +21,9 @@ struct CalibrationOptions {
 std::vector<std::string_view> calibration_methods();
 
 // One scale per node of a folded float graph, measured in float on the images; the sharing rules of
-// QuantizedGraph applied.
+// QuantizedGraph applied. The input's range is everything a pixel can be, so no image is clipped.
+// Throws std::invalid_argument for an unknown method, for no images and, naming the node, for
+// values that are not finite.
 std::vector<ActivationScale> calibrate(const Graph& folded, const ImageView& images,
                                        const Normalisation& normalisation,
                                        const CalibrationOptions& options = {});

@@ -9,7 +9,7 @@ namespace fedstill {
 namespace {
 
 // Offsets are 32 bits, and a padding from outside must not make us allocate without bound.
-constexpr std::int64_t kMaxBytes = std::int64_t{1} << 30;
+constexpr std::int64_t kMaxBytes = std::int64_t{1} << 28;
 
 std::vector<std::int8_t> channels_innermost(const Tensor& weight) {
   const auto from = weight.values<std::int8_t>();
@@ -83,7 +83,7 @@ PaddedInput::PaddedInput(const StepContext& context) : input_(context.inputs[0].
   first_ = (pad_y * padded_width_ + pad_x) * channels_;
   const std::int64_t rows = height_ + 2 * pad_y;
   if (padded_width_ > kMaxBytes / channels_ || rows > kMaxBytes / (padded_width_ * channels_)) {
-    throw_step_error(context.node, "the padded input exceeds 1 GiB");
+    throw_step_error(context.node, "the padded input exceeds 256 MiB");
   }
   if (pad_y == 0 && pad_x == 0) return;
   padded_.assign(static_cast<std::size_t>(rows * padded_width_ * channels_ + kSlack),

@@ -61,6 +61,19 @@ TEST_P(EveryMethod, NeverLetsAClipLeaveItsBounds) {
   EXPECT_GT(255.0F * scales[7].scale, 3.0F);
 }
 
+TEST_P(EveryMethod, NeverLetsASignedClipLeaveItsBounds) {
+  Graph graph = sample();
+  graph.nodes[7].attributes.low = -0.8F;
+  graph.nodes[7].attributes.high = 0.3F;
+  for (auto& [name, tensor] : graph.tensors) {
+    for (float& value : tensor.values<float>()) value *= 20.0F;
+  }
+  const ActivationScale scale = calibrate_sample(graph, {.method = std::string(GetParam())})[7];
+  EXPECT_LE(static_cast<float>(255 - scale.zero_point) * scale.scale, 0.3F);
+  EXPECT_GE(static_cast<float>(-scale.zero_point) * scale.scale, -0.8F);
+  EXPECT_GT(scale.scale, 0.9F * 1.1F / 255.0F);
+}
+
 TEST(Calibrate, MinMaxCoversWhatWasSeen) {
   GraphBuilder builder("identity", {1, 16, 16}, 5);
   const int flat = builder.unary(0, Op::kFlatten);

@@ -272,7 +272,17 @@ TEST(Interpreter, RefusesAHugeBorder) {
   RandomNetwork network({1, 2, 2}, 2);
   network.add(Op::kConv2d, 0, conv(1, 1, 30'000, 40'000));
   const QuantizedGraph model = std::move(network).finish();
-  EXPECT_THAT(error_of([&] { Interpreter interpreter(model); }), HasSubstr("1 GiB"));
+  EXPECT_THAT(error_of([&] { Interpreter interpreter(model); }), HasSubstr("256 MiB"));
+}
+
+TEST(Interpreter, RefusesHugeActivations) {
+  RandomNetwork network({1, 2, 2}, 2);
+  Attributes larger;
+  larger.scale = 10'000;
+  network.add(Op::kMaxPool, network.add(Op::kUpsample, 0, larger), pooling(20'000, 1));
+  const QuantizedGraph model = std::move(network).finish();
+  EXPECT_THAT(error_of([&] { Interpreter interpreter(model); }),
+              HasSubstr("node 'Upsample1' (Upsample): activations exceed 256 MiB"));
 }
 
 TEST(Interpreter, RefusesAnImageOfAnotherSizeAndAnUnknownNode) {
