@@ -214,22 +214,21 @@ class Fitting {
     report_.epoch_losses = state.epoch_losses;
   }
 
+  // Checks everything before it changes anything.
   void restore(const Checkpoint& state) const {
     const at::NoGradGuard no_grad;
     const std::vector<at::Tensor> targets = state_tensors();
+    const std::string origin = "[fit] checkpoint " + options_.checkpoint.string();
     if (state.tensors.size() != targets.size() || state.epochs_done > epochs_) {
-      throw DecodeError("[fit] checkpoint " + options_.checkpoint.string() + " holds " +
-                        std::to_string(state.tensors.size()) + " tensors of " +
+      throw DecodeError(origin + " holds " + std::to_string(state.tensors.size()) + " tensors of " +
                         std::to_string(state.epochs_done) + " epochs, expected " +
                         std::to_string(targets.size()) + " of at most " + std::to_string(epochs_));
     }
     for (std::size_t i = 0; i < targets.size(); ++i) {
-      if (targets[i].sizes() != at::IntArrayRef(state.tensors[i].shape())) {
-        throw DecodeError("[fit] checkpoint " + options_.checkpoint.string() + ": tensor " +
-                          std::to_string(i) + " has another shape than the fit's");
-      }
-      assign(targets[i], state.tensors[i]);
+      if (targets[i].sizes() == at::IntArrayRef(state.tensors[i].shape())) continue;
+      throw DecodeError(origin + ": tensor " + std::to_string(i) + " is not shaped as the fit's");
     }
+    for (std::size_t i = 0; i < targets.size(); ++i) assign(targets[i], state.tensors[i]);
   }
 
   Executor& executor_;
