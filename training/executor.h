@@ -69,9 +69,9 @@ class Executor {
   ExecutionPlan plan_;  // of the last set of wanted nodes
 };
 
-// True where bfloat16 convolutions pay: on processors with AMX tiles, about 1.7 times as fast as
-// float32 for cnn3. Bfloat16 instructions alone (AVX-512) make the same training slower, at 0.8
-// times the speed, so there it is false.
+// True on processors with AMX tiles, where bfloat16 convolutions are known to pay in PyTorch (not
+// measured with this executor). With AVX-512 bfloat16 instructions alone they were measured not to:
+// cnn3 and lenet5 train at 0.7 times the speed of float32, so there it is false.
 bool bf16_pays();
 
 }  // namespace fedstill
