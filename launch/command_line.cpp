@@ -1,0 +1,164 @@
+#include "launch/command_line.h"
+
+#include <CLI/CLI.hpp>
+
+#include "launch/job_file.h"
+#include "launch/suggestion.h"
+
+namespace fedstill {
+namespace {
+
+constexpr const char* kDescription =
+    "fedstill: many sites train models of different architectures on their own images; their "
+    "opinions on shared unlabeled images become soft labels, a student, and a small 8-bit file.";
+
+constexpr const char* kFooter = R"(Examples:
+  fedstill simulate                                   the default job on Fashion-MNIST
+  fedstill simulate --set clients.alpha=1 --seed 1    the same, less uneven
+  fedstill inspect runs/NAME/student.safetensors
+  fedstill predict runs/NAME/bundle.fsb shirt.png
+
+Exit codes: 0 done, 2 usage, 3 job or setting, 4 data, 5 damaged file, 6 disk or permission,
+            7 the gate refused the bundle, 8 training diverged, 9 interrupted (resumable), 70 bug)";
+
+struct Commands {
+  SimulateCommand simulate;
+  InspectCommand inspect;
+  PredictCommand predict;
+  EvaluateCommand evaluate;
+  CompletionCommand completion;
+  VersionCommand version;
+};
+
+void add_json(CLI::App& app, bool& json) {
+  app.add_flag("--json", json, "one JSON object on stdout, nothing else");
+}
+
+void add_simulate(CLI::App& root, SimulateCommand& c) {
+  CLI::App& app = *root.add_subcommand("simulate", "run a whole job on this machine");
+  app.add_option("job", c.job, "job file (TOML); without one the preset is run");
+  app.add_option("--preset", c.preset, "what the job file starts from: quick or full");
+  app.add_option("--run", c.run, "folder of this run (default: runs/<date>-<time>)");
+  app.add_option("--resume", c.resume, "go on with the run in this folder");
+  app.add_option("--clients-from", c.clients_from,
+                 "take the trained clients and their predictions from another run with the same "
+                 "data, clients and seed");
+  app.add_option("--workers", c.workers, "clients trained at once (default: one per core)");
+  app.add_option("--seed", c.seed, "short for --set run.seed=SEED");
+  app.add_option("--set", c.assignments, "section.key=value over the job file; may be repeated")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  app.add_flag("--print-job", c.print_job, "write the effective job to stdout and stop");
+  app.add_flag("--quiet,-q", c.quiet, "no progress");
+  add_json(app, c.json);
+  app.footer(R"(Examples:
+  fedstill simulate --print-job > job.toml     a commented job file to edit
+  fedstill simulate job.toml --run runs/first
+  fedstill simulate --resume runs/first        after Ctrl-C or a kill: ends with the same student
+  fedstill simulate --set clients.models=cnn3,resnet8 --set clients.split=shards --seed 2)");
+}
+
+void add_inspect(CLI::App& root, InspectCommand& c) {
+  CLI::App& app = *root.add_subcommand("inspect", "show what is in a file that fedstill wrote");
+  app.add_option("file", c.file, "model, checkpoint, split, prediction cache, bundle or report")
+      ->required();
+  add_json(app, c.json);
+  app.footer("Example:\n  fedstill inspect runs/first/bundle.fsb");
+}
+
+void add_predict(CLI::App& root, PredictCommand& c) {
+  CLI::App& app = *root.add_subcommand("predict", "classify images with a bundle");
+  app.add_option("bundle", c.bundle, "bundle.fsb of a run")->required();
+  app.add_option("images", c.images, "PNG files or IDX image files (plain or gzip)")->required();
+  add_json(app, c.json);
+  app.footer("Example:\n  fedstill predict runs/first/bundle.fsb shirt.png boot.png");
+}
+
+void add_evaluate(CLI::App& root, EvaluateCommand& c) {
+  CLI::App& app = *root.add_subcommand("evaluate", "accuracy of a bundle or model on a test set");
+  app.add_option("model", c.model, "bundle.fsb or a model file with the output \"logits\"")
+      ->required();
+  app.add_option("--data", c.data, "source, as data.source in a job (default: fashion-mnist)");
+  add_json(app, c.json);
+  app.footer(
+      "Example:\n  fedstill evaluate runs/first/bundle.fsb --data fashion-mnist\n\nA model file is "
+      "normalised as the run beside it was.");
+}
+
+void add_all(CLI::App& root, Commands& c) {
+  root.require_subcommand(0, 1);
+  root.footer(kFooter);
+  add_simulate(root, c.simulate);
+  add_inspect(root, c.inspect);
+  add_predict(root, c.predict);
+  add_evaluate(root, c.evaluate);
+  CLI::App& completion = *root.add_subcommand("completion", "shell completion script");
+  completion.add_option("shell", c.completion.shell, "bash, zsh or fish")->required();
+  completion.footer("Example:\n  source <(fedstill completion bash)");
+  CLI::App& version = *root.add_subcommand("version", "version of fedstill and its libraries");
+  add_json(version, c.version.json);
+}
+
+Command chosen(const CLI::App& root, Commands& c) {
+  if (root.got_subcommand("simulate")) return c.simulate;
+  if (root.got_subcommand("inspect")) return c.inspect;
+  if (root.got_subcommand("predict")) return c.predict;
+  if (root.got_subcommand("evaluate")) return c.evaluate;
+  if (root.got_subcommand("completion")) return c.completion;
+  if (root.got_subcommand("version")) return c.version;
+  return HelpCommand{root.help()};
+}
+
+// CLI11 reports an unknown first word as an unexpected argument; a suggestion serves better.
+void check_subcommand(int argc, const char* const* argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  std::vector<std::string> names;
+  for (const auto& outline : command_outlines()) names.push_back(outline.name);
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  if (std::find(known.begin(), known.end(), argv[1]) == known.end()) {
+    throw UsageError("unknown command " + std::string(argv[1]) + did_you_mean(argv[1], known) +
+                     "; commands: " + joined(known));
+  }
+}
+
+std::string help_of_chosen(const CLI::App& root) {
+  for (const CLI::App* sub : root.get_subcommands()) return sub->help();
+  return root.help();
+}
+
+}  // namespace
+
+Command parse_command_line(int argc, const char* const* argv) {
+  check_subcommand(argc, argv);
+  CLI::App root(kDescription, "fedstill");
+  Commands commands;
+  add_all(root, commands);
+  bool version = false;
+  root.add_flag("--version", version, "the same as the command version");
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return HelpCommand{help_of_chosen(root)};
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(error.what());
+  }
+  if (version) return VersionCommand{};
+  return chosen(root, commands);
+}
+
+std::vector<CommandOutline> command_outlines() {
+  CLI::App root(kDescription, "fedstill");
+  Commands commands;
+  add_all(root, commands);
+  std::vector<CommandOutline> out;
+  for (const CLI::App* sub : root.get_subcommands([](const CLI::App*) { return true; })) {
+    CommandOutline outline{sub->get_name(), sub->get_description(), {}};
+    for (const CLI::Option* option : sub->get_options()) {
+      for (const auto& name : option->get_lnames()) outline.flags.push_back("--" + name);
+    }
+    out.push_back(std::move(outline));
+  }
+  return out;
+}
+
+}  // namespace fedstill

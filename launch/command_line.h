@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace fedstill {
+
+// What the command line asked for.
+struct SimulateCommand {
+  std::filesystem::path job;  // empty: the preset alone
+  std::string preset = "quick";
+  std::filesystem::path run, resume, clients_from;
+  std::optional<std::int64_t> workers, seed;
+  std::vector<std::string> assignments;
+  bool print_job = false, quiet = false, json = false;
+};
+struct InspectCommand {
+  std::filesystem::path file;
+  bool json = false;
+};
+struct PredictCommand {
+  std::filesystem::path bundle;
+  std::vector<std::filesystem::path> images;
+  bool json = false;
+};
+struct EvaluateCommand {
+  std::filesystem::path model;  // a bundle or a model file
+  std::string data = "fashion-mnist";
+  bool json = false;
+};
+struct CompletionCommand {
+  std::string shell;
+};
+struct VersionCommand {
+  bool json = false;
+};
+struct HelpCommand {
+  std::string text;
+};
+using Command = std::variant<SimulateCommand, InspectCommand, PredictCommand, EvaluateCommand,
+                             CompletionCommand, VersionCommand, HelpCommand>;
+
+// The command line makes no sense. The message says what, with a suggestion.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+Command parse_command_line(int argc, const char* const* argv);  // throws UsageError
+
+// For the shell completion: every subcommand with its flags and the fixed values they take.
+struct CommandOutline {
+  std::string name, description;
+  std::vector<std::string> flags;
+};
+std::vector<CommandOutline> command_outlines();
+
+}  // namespace fedstill

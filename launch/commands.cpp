@@ -1,0 +1,71 @@
+#include "launch/commands.h"
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "launch/completion.h"
+#include "launch/evaluate.h"
+#include "launch/inspect.h"
+#include "launch/job_file.h"
+#include "launch/machine.h"
+#include "launch/predict.h"
+#include "launch/progress.h"
+#include "launch/report.h"
+#include "launch/simulate.h"
+#include "launch/stop_signal.h"
+
+namespace fedstill {
+namespace {
+
+void run(const SimulateCommand& command) {
+  if (command.print_job) {
+    std::cout << write_job(effective_job(command));
+    return;
+  }
+  Progress progress(std::cerr, terminal_progress(command.quiet));
+  nlohmann::json report = simulate(command, progress, stop_requested());
+  if (command.json) {
+    report.erase("samples");
+    std::cout << report.dump(1) << "\n";
+  } else {
+    std::cout << summary_text(report);
+  }
+}
+
+void run(const InspectCommand& command) {
+  const Inspection found = inspect(command.file);
+  std::cout << (command.json ? found.data.dump(1) + "\n" : found.text);
+}
+
+void run(const PredictCommand& command) {
+  const nlohmann::json found = predict_files(command.bundle, command.images);
+  std::cout << (command.json ? found.dump(1) + "\n" : prediction_text(found));
+}
+
+void run(const EvaluateCommand& command) {
+  const nlohmann::json found = evaluate_file(command.model, command.data);
+  std::cout << (command.json ? found.dump(1) + "\n" : evaluation_text(found));
+}
+
+void run(const CompletionCommand& command) { std::cout << completion_script(command.shell); }
+
+void run(const VersionCommand& command) {
+  const nlohmann::json versions = versions_json();
+  if (command.json) {
+    std::cout << versions.dump(1) << "\n";
+    return;
+  }
+  for (const auto& [name, version] : versions.items()) {
+    std::cout << name << " " << version.get<std::string>() << "\n";
+  }
+}
+
+void run(const HelpCommand& command) { std::cout << command.text; }
+
+}  // namespace
+
+void run_command(const Command& command) {
+  std::visit([](const auto& chosen) { run(chosen); }, command);
+}
+
+}  // namespace fedstill

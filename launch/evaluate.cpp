@@ -1,0 +1,127 @@
+#include "launch/evaluate.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <thread>
+
+#include "compression/edge/bundle.h"
+#include "compression/edge/classify.h"
+#include "data/data_error.h"
+#include "data/readers.h"
+#include "launch/file_kind.h"
+#include "model/model_file.h"
+#include "training/predict.h"
+
+namespace fedstill {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+constexpr int kFoldersUp = 3;  // a client's update lies in RUN/clients/NAME
+
+ImageView whole(const Dataset& dataset) {
+  ImageView view{dataset.images, std::vector<std::int64_t>(dataset.labels.size())};
+  std::iota(view.indices.begin(), view.indices.end(), std::int64_t{0});
+  return view;
+}
+
+void check_fits(const Graph& graph, std::int64_t classes, const Dataset& test,
+                const std::string& source) {
+  const auto& s = test.images->shape;
+  if (graph.input_shape() != SampleShape{s.channels, s.height, s.width}) {
+    throw DataError("[evaluate] the images of " + source + " do not have the model's size");
+  }
+  if (classes != test.classes()) {
+    throw DataError("[evaluate] the model has " + std::to_string(classes) + " classes, " + source +
+                    " has " + std::to_string(test.classes()));
+  }
+}
+
+std::vector<std::int64_t> of_bundle(const EdgeBundle& bundle, const Dataset& test,
+                                    const std::string& source) {
+  check_fits(bundle.model.graph, static_cast<std::int64_t>(bundle.class_names.size()), test,
+             source);
+  const ImageView view = whole(test);
+  ClassifyOptions options;
+  options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  const auto found = classify(
+      bundle.model, view.count(), [&](std::int64_t i) { return view.image(i); },
+      {bundle.mean, bundle.deviation}, options);
+  return {found.begin(), found.end()};
+}
+
+Normalisation normalisation_beside(const fs::path& model, const Dataset& train) {
+  fs::path folder = fs::absolute(model).parent_path();
+  for (int i = 0; i < kFoldersUp; ++i, folder = folder.parent_path()) {
+    if (!fs::exists(folder / "bundle.fsb")) continue;
+    const EdgeBundle bundle = read_bundle(folder / "bundle.fsb");
+    return {bundle.mean, bundle.deviation};
+  }
+  return measure_normalisation(whole(train));
+}
+
+std::vector<std::int64_t> of_model(const fs::path& path, const TrainTest& data,
+                                   const std::string& source) {
+  const Graph graph = read_model(path);
+  const auto shapes = infer_shapes(graph);
+  check_fits(graph, shapes[static_cast<std::size_t>(graph.output("logits"))].at(0), data.test,
+             source);
+  const std::vector<std::string> outputs{"logits"};
+  const auto scores =
+      predict(graph, outputs, whole(data.test), normalisation_beside(path, data.train));
+  const at::Tensor top = scores.front().argmax(1).contiguous();
+  return {top.const_data_ptr<std::int64_t>(), top.const_data_ptr<std::int64_t>() + top.numel()};
+}
+
+json score(const std::vector<std::int64_t>& found, const Dataset& test) {
+  std::vector<double> right(test.class_names.size()), seen(test.class_names.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const auto label = static_cast<std::size_t>(test.labels[i]);
+    seen[label] += 1.0;
+    if (found[i] == test.labels[i]) right[label] += 1.0;
+  }
+  json per_class = json::array();
+  for (std::size_t c = 0; c < right.size(); ++c) {
+    per_class.push_back({{"name", test.class_names[c]},
+                         {"accuracy", seen[c] > 0.0 ? json(right[c] / seen[c]) : json(nullptr)}});
+  }
+  const double all = std::accumulate(right.begin(), right.end(), 0.0);
+  return {{"status", "success"},
+          {"images", found.size()},
+          {"test_accuracy", all / static_cast<double>(std::max<std::size_t>(1, found.size()))},
+          {"per_class", per_class}};
+}
+
+}  // namespace
+
+json evaluate_file(const fs::path& model, const std::string& source) {
+  const bool is_bundle = file_kind(model) == FileKind::kBundle;
+  const TrainTest data = read_source(source);
+  json out = score(
+      is_bundle ? of_bundle(read_bundle(model), data.test, source) : of_model(model, data, source),
+      data.test);
+  out["model"] = model.string();
+  out["kind"] = is_bundle ? "bundle" : "model";
+  out["data"] = source;
+  return out;
+}
+
+std::string evaluation_text(const json& evaluation) {
+  std::string out;
+  char text[160];
+  for (const auto& c : evaluation.at("per_class")) {
+    if (c.at("accuracy").is_null()) continue;
+    std::snprintf(text, sizeof(text), "%6.2f %%  %s\n", 100.0 * c.at("accuracy").get<double>(),
+                  c.at("name").get<std::string>().c_str());
+    out += text;
+  }
+  std::snprintf(text, sizeof(text), "%6.2f %%  of %s test images\n",
+                100.0 * evaluation.at("test_accuracy").get<double>(),
+                std::to_string(evaluation.at("images").get<std::int64_t>()).c_str());
+  return out + text;
+}
+
+}  // namespace fedstill

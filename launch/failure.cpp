@@ -1,0 +1,64 @@
+#include "launch/failure.h"
+
+#include <cerrno>
+#include <stdexcept>
+#include <system_error>
+
+#include "compression/verify.h"
+#include "data/data_error.h"
+#include "launch/command_line.h"
+#include "launch/job.h"
+#include "model/decode_error.h"
+#include "training/fit.h"
+
+namespace fedstill {
+namespace {
+
+std::string io_hint(const std::error_code& code) {
+  if (code == std::errc::no_space_on_device) {
+    return "free some space, then go on with simulate --resume";
+  }
+  if (code == std::errc::permission_denied || code == std::errc::read_only_file_system) {
+    return "choose a folder you may write with --run";
+  }
+  if (code == std::errc::no_such_file_or_directory) return "check the path";
+  if (code == std::errc::not_a_directory || code == std::errc::file_exists) {
+    return "a part of this path is a file; choose another with --run";
+  }
+  if (code == std::errc::resource_unavailable_try_again) return "wait for it, or stop it first";
+  return "";
+}
+
+}  // namespace
+
+Failure describe(std::exception_ptr error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const UsageError& e) {
+    return {ExitCode::kUsage, e.what(), "see fedstill --help"};
+  } catch (const JobError& e) {
+    return {ExitCode::kJob, e.what(),
+            "fedstill simulate --print-job shows every key and its values"};
+  } catch (const DataError& e) {
+    return {ExitCode::kData, e.what(), "check data.source, or the file"};
+  } catch (const DecodeError& e) {
+    return {ExitCode::kDamagedFile, e.what(), "the file is damaged: delete it or get it again"};
+  } catch (const GateError& e) {
+    return {ExitCode::kGateRefused, e.what(),
+            "student.safetensors is kept; try another compression.calibration"};
+  } catch (const DivergedError& e) {
+    return {ExitCode::kDiverged, e.what(), "try a smaller learning rate"};
+  } catch (const Stopped&) {
+    return {ExitCode::kInterrupted, "interrupted", ""};
+  } catch (const std::system_error& e) {
+    return {ExitCode::kIo, e.what(), io_hint(e.code())};
+  } catch (const std::bad_alloc&) {
+    return {ExitCode::kIo, "out of memory", "fewer --workers or a smaller batch need less"};
+  } catch (const std::exception& e) {
+    return {ExitCode::kInternal, e.what(), "this is a bug in fedstill; please report it"};
+  } catch (...) {
+    return {ExitCode::kInternal, "unknown error", "this is a bug in fedstill; please report it"};
+  }
+}
+
+}  // namespace fedstill

@@ -1,0 +1,67 @@
+#include "launch/file_kind.h"
+
+#include <array>
+#include <cerrno>
+#include <fstream>
+#include <string>
+#include <system_error>
+
+#include "model/decode_error.h"
+
+namespace fedstill {
+namespace {
+
+// Enough to find the first keys of our JSON files, which are written with sorted keys.
+constexpr std::size_t kLookBytes = 64 * 1024;
+
+std::string first_bytes(const std::filesystem::path& path) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file || std::filesystem::is_directory(path)) {
+    throw std::system_error(errno != 0 ? errno : EISDIR, std::generic_category(),
+                            "[file] cannot read " + path.string());
+  }
+  std::string bytes(kLookBytes, '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<std::size_t>(file.gcount()));
+  return bytes;
+}
+
+bool contains(const std::string& bytes, const char* text) {
+  return bytes.find(text) != std::string::npos;
+}
+
+}  // namespace
+
+std::string_view kind_name(FileKind kind) {
+  switch (kind) {
+    case FileKind::kModel:
+      return "model";
+    case FileKind::kBundle:
+      return "bundle";
+    case FileKind::kCache:
+      return "prediction cache";
+    case FileKind::kCheckpoint:
+      return "checkpoint";
+    case FileKind::kSplit:
+      return "split";
+    case FileKind::kReport:
+      return "report";
+  }
+  return "";
+}
+
+FileKind file_kind(const std::filesystem::path& path) {
+  const std::string bytes = first_bytes(path);
+  if (bytes.starts_with("PK\x03\x04")) return FileKind::kBundle;
+  if (bytes.starts_with("fedstill-fit-")) return FileKind::kCheckpoint;
+  if (bytes.starts_with("FSPREDIC")) return FileKind::kCache;
+  // safetensors: the length of the header, then the header, a JSON object.
+  if (bytes.size() > 8 && bytes[8] == '{' && contains(bytes, "__metadata__"))
+    return FileKind::kModel;
+  if (bytes.starts_with("{") && contains(bytes, "\"bundle\"")) return FileKind::kReport;
+  if (bytes.starts_with("{") && contains(bytes, "\"clients\"")) return FileKind::kSplit;
+  throw DecodeError("[file] " + path.string() + " is not a file that fedstill writes");
+}
+
+}  // namespace fedstill

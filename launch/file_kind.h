@@ -1,0 +1,22 @@
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+namespace fedstill {
+
+enum class FileKind {
+  kModel,       // safetensors with a graph
+  kBundle,      // zip
+  kCache,       // predictions
+  kCheckpoint,  // of a fit
+  kSplit,       // JSON
+  kReport,      // JSON
+};
+std::string_view kind_name(FileKind kind);
+
+// Looks at the first bytes. Throws std::system_error if unreadable, DecodeError if it is nothing
+// that fedstill writes.
+FileKind file_kind(const std::filesystem::path& path);
+
+}  // namespace fedstill

@@ -1,0 +1,161 @@
+#include "launch/inspect.h"
+
+#include <algorithm>
+
+#include "aggregation/prediction_cache.h"
+#include "compression/edge/bundle.h"
+#include "data/split.h"
+#include "launch/file_kind.h"
+#include "launch/inspect_graph.h"
+#include "launch/progress.h"
+#include "launch/report.h"
+#include "launch/text_table.h"
+#include "model/atomic_file.h"
+#include "model/decode_error.h"
+#include "model/model_file.h"
+#include "model/sha256.h"
+#include "training/checkpoint.h"
+
+namespace fedstill {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+constexpr std::size_t kMaxBytes = std::size_t{4} << 30;
+
+Inspection model(const fs::path& path) {
+  try {
+    return inspect_graph(read_model(path));
+  } catch (const DecodeError&) {
+    // A quantized graph is a model file too, with other rules; if it is none of both, the first
+    // reader's message is the one that helps.
+    const auto bytes = read_file(path, kMaxBytes);
+    try {
+      return inspect_graph(decode_quantized_model(bytes).graph);
+    } catch (const DecodeError&) {
+    }
+    throw;
+  }
+}
+
+Inspection bundle(const fs::path& path) {
+  const EdgeBundle b = read_bundle(path);
+  Inspection out = inspect_graph(b.model.graph);
+  out.data["scheme"] = b.model.scheme;
+  out.data["class_names"] = b.class_names;
+  out.data["mean"] = b.mean;
+  out.data["deviation"] = b.deviation;
+  out.data["agreement"] = b.agreement;
+  out.data["onnx_bytes"] = b.onnx.size();
+  std::string names;
+  for (const auto& name : b.class_names) names += (names.empty() ? "" : ", ") + name;
+  char agreement[64];
+  std::snprintf(agreement, sizeof(agreement), "%.2f %%", 100.0 * b.agreement);
+  out.text += "scheme " + b.model.scheme + ", agreement with the float student " + agreement +
+              "\nclasses: " + names + "\n";
+  return out;
+}
+
+Inspection split(const fs::path& path) {
+  const Split s = read_split(path);
+  json sizes = json::array();
+  std::vector<std::vector<std::string>> rows{{"part", "", "images"}};
+  for (std::size_t i = 0; i < s.clients.size(); ++i) {
+    sizes.push_back(s.clients[i].size());
+    rows.push_back({client_name(i, s.clients.size()), "",
+                    grouped(static_cast<std::int64_t>(s.clients[i].size()))});
+  }
+  rows.push_back({"pool", "", grouped(static_cast<std::int64_t>(s.pool.size()))});
+  rows.push_back({"validation", "", grouped(static_cast<std::int64_t>(s.validation.size()))});
+  return {{{"hash", s.hash()},
+           {"clients", sizes},
+           {"pool", s.pool.size()},
+           {"validation", s.validation.size()}},
+          text_table(rows) + "hash " + s.hash() + "\n"};
+}
+
+Inspection cache(const fs::path& path) {
+  const PredictionCache c = PredictionCache::open(path);
+  const CacheKey& key = c.key();
+  json clients = json::array();
+  std::vector<std::vector<std::string>> rows{{"model", "done", "images trained on"}};
+  for (std::size_t k = 0; k < key.models.size(); ++k) {
+    const bool done = c.done(static_cast<std::int64_t>(k));
+    clients.push_back(
+        {{"model", key.models[k]}, {"sample_count", key.sample_counts[k]}, {"done", done}});
+    rows.push_back(
+        {key.models[k].substr(0, 16), done ? "yes" : "no", grouped(key.sample_counts[k])});
+  }
+  return {{{"images", key.images},
+           {"samples", key.samples},
+           {"classes", key.classes},
+           {"clients", clients}},
+          text_table(rows) + grouped(key.samples) + " images, " + std::to_string(key.classes) +
+              " classes, images " + key.images + "\n"};
+}
+
+Inspection checkpoint(const fs::path& path) {
+  const Checkpoint c = decode_checkpoint(read_file(path, kMaxBytes));
+  json identity = json::object();
+  std::vector<std::vector<std::string>> rows{{"fact", "value"}};
+  for (const auto& fact : c.identity) {
+    identity[fact.name] = fact.value;
+    rows.push_back({fact.name, fact.value.substr(0, 64)});
+  }
+  return {{{"identity", identity},
+           {"epochs_done", c.epochs_done},
+           {"images", c.images},
+           {"loss_curve", c.epoch_losses},
+           {"tensors", c.tensors.size()}},
+          text_table(rows) + std::to_string(c.epochs_done) + " epochs done, " +
+              std::to_string(c.tensors.size()) + " tensors\n"};
+}
+
+Inspection report(const fs::path& path) {
+  const auto bytes = read_file(path, kMaxBytes);
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  json data = json::parse(text, text + bytes.size(), nullptr, false);
+  if (data.is_discarded()) throw DecodeError("[report] " + path.string() + " is not JSON");
+  try {
+    data.erase("samples");
+    std::string summary = summary_text(data);
+    return {std::move(data), std::move(summary)};
+  } catch (const json::exception& error) {
+    throw DecodeError("[report] " + path.string() + ": " + error.what());
+  }
+}
+
+Inspection contents(const fs::path& path, FileKind kind) {
+  switch (kind) {
+    case FileKind::kModel:
+      return model(path);
+    case FileKind::kBundle:
+      return bundle(path);
+    case FileKind::kCache:
+      return cache(path);
+    case FileKind::kCheckpoint:
+      return checkpoint(path);
+    case FileKind::kSplit:
+      return split(path);
+    case FileKind::kReport:
+      return report(path);
+  }
+  return {};
+}
+
+}  // namespace
+
+Inspection inspect(const fs::path& file) {
+  const FileKind kind = file_kind(file);
+  Inspection out = contents(file, kind);
+  const std::string sha256 = sha256_hex_of_file(file);
+  const auto bytes = static_cast<std::int64_t>(fs::file_size(file));
+  out.data["kind"] = kind_name(kind);
+  out.data["file"] = {{"path", file.string()}, {"bytes", bytes}, {"sha256", sha256}};
+  out.data["status"] = "success";
+  out.text = file.string() + ": " + std::string(kind_name(kind)) + ", " + grouped(bytes) +
+             " bytes\nsha256 " + sha256 + "\n\n" + out.text;
+  return out;
+}
+
+}  // namespace fedstill

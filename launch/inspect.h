@@ -1,0 +1,19 @@
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace fedstill {
+
+// What is in a file, for scripts and for people.
+struct Inspection {
+  nlohmann::json data;
+  std::string text;
+};
+
+// Any file that fedstill writes: a model or bundle as a table of nodes with shapes and costs, a
+// split, a prediction cache, a checkpoint, a report. Throws DecodeError or std::system_error.
+Inspection inspect(const std::filesystem::path& file);
+
+}  // namespace fedstill

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace fedstill {
+
+// A job file, a flag or a combination of settings is wrong. The message says where, what was found
+// and what was expected.
+class JobError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Everything one run is made of: the sections and keys of a job file (docs/job.md). The meaning and
+// the range of every key are in settings.cpp.
+struct Job {
+  struct Data {
+    std::string source = "fashion-mnist";
+    std::int64_t private_count = 40'000;  // key "private"
+    std::int64_t pool = 15'000;
+    std::int64_t validation = 5'000;
+  } data;
+
+  struct Clients {
+    std::int64_t count = 10;
+    std::vector<std::string> models{"lenet5", "cnn3", "resnet8"};
+    std::string split = "dirichlet";
+    double alpha = 0.1;
+    std::int64_t shards = 2;
+    std::int64_t classes = 2;
+    std::int64_t minimum = 50;
+    std::int64_t epochs = 10;
+    std::int64_t min_steps = 200;
+    std::int64_t batch = 64;
+    double learning_rate = 0.05;
+    std::int64_t warm_up_steps = 50;
+    double weight_decay = 1e-4;
+    double clip_norm = 2.0;
+    std::int64_t crop_padding = 0;
+    bool flip = false;
+    double erase = 0.0;
+    std::int64_t liars = 0;
+  } clients;
+
+  struct Head {
+    std::string form = "pixels";
+    std::int64_t steps = 600;
+    std::int64_t batch = 128;
+    double learning_rate = 1e-3;
+    double weight_decay = 1e-4;
+    double dropout = 0.2;
+  } head;
+
+  struct Pool {
+    std::string source = "split";
+  } pool;
+
+  struct Aggregation {
+    std::string rule = "bounded-odds";
+    double temperature = 1.0;
+    double softmax_temperature = 1.0;
+    double entropy_scale = 0.5;
+    double ratio_clip = 3.0;
+    double share_cap = 0.5;
+  } aggregation;
+
+  struct Distillation {
+    std::string student = "cnn3";
+    std::string targets = "ensemble";
+    std::string loss = "kl";
+    double temperature = 1.0;
+    std::int64_t epochs = 15;
+    std::int64_t batch = 128;
+    std::string optimizer = "adam";
+    double learning_rate = 1e-3;
+    double weight_decay = 0.0;
+    std::string schedule = "cosine";
+    std::int64_t warm_up_steps = 0;
+    std::int64_t crop_padding = 0;
+    bool flip = false;
+    double erase = 0.0;
+  } distillation;
+
+  struct Compression {
+    std::string scheme = "w8a8";
+    std::string calibration = "minimum-error";
+    double percentile = 99.99;
+    std::int64_t images = 1024;
+    double minimum_agreement = 0.97;
+  } compression;
+
+  struct Run {
+    std::int64_t seed = 0;
+    std::int64_t workers = 0;  // 0: as many as the machine has cores
+    std::int64_t threads = 0;  // 0: as many as the machine has cores; the run records the number
+    std::int64_t memory_mb = 0;
+    bool bf16 = false;
+  } run;
+};
+
+}  // namespace fedstill

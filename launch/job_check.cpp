@@ -1,0 +1,84 @@
+#include "launch/job_check.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+
+#include "model/zoo.h"
+
+namespace fedstill {
+namespace {
+
+// The cores this process may use, which inside a container are fewer than the machine's.
+std::int64_t usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+std::int64_t machine_megabytes() {
+  return static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE) >> 20;
+}
+
+[[noreturn]] void contradiction(const std::string& message) { throw JobError("[job] " + message); }
+
+void check_fits(const std::string& setting, const std::string& model, const Dataset& train) {
+  try {
+    make_model(model, train.images->shape, train.classes(), 0);
+  } catch (const std::invalid_argument& error) {
+    contradiction(setting + " = \"" + model + "\" does not fit the images: " + error.what());
+  }
+}
+
+}  // namespace
+
+void check_job(const Job& job) {
+  const auto& c = job.clients;
+  if (c.count * c.minimum > job.data.private_count) {
+    contradiction("clients.count × clients.minimum = " + std::to_string(c.count * c.minimum) +
+                  " images, but data.private is " + std::to_string(job.data.private_count));
+  }
+  if (c.liars > c.count) {
+    contradiction("clients.liars = " + std::to_string(c.liars) + ", but clients.count is " +
+                  std::to_string(c.count));
+  }
+  if (job.distillation.batch > job.data.pool) {
+    contradiction("distillation.batch = " + std::to_string(job.distillation.batch) +
+                  ", but data.pool has only " + std::to_string(job.data.pool) + " images");
+  }
+  if (job.head.batch % 2 != 0) {
+    contradiction("head.batch = " + std::to_string(job.head.batch) +
+                  ", expected an even number: half own images, half pool");
+  }
+}
+
+void check_job_against(const Job& job, const Dataset& train) {
+  const std::int64_t wanted = job.data.private_count + job.data.pool + job.data.validation;
+  const std::int64_t found = train.images->count();
+  if (wanted > found) {
+    contradiction("data.private + data.pool + data.validation = " + std::to_string(wanted) +
+                  " images, but " + job.data.source + " has " + std::to_string(found));
+  }
+  if (job.clients.split == "classes" && job.clients.classes > train.classes()) {
+    contradiction("clients.classes = " + std::to_string(job.clients.classes) + ", but " +
+                  job.data.source + " has " + std::to_string(train.classes()) + " classes");
+  }
+  if (job.clients.split == "shards" &&
+      job.clients.count * job.clients.shards > job.data.private_count) {
+    contradiction("clients.count × clients.shards exceeds data.private");
+  }
+  for (const auto& model : job.clients.models) check_fits("clients.models", model, train);
+  check_fits("distillation.student", job.distillation.student, train);
+}
+
+void resolve_machine(Job& job) {
+  if (job.run.workers == 0) job.run.workers = usable_cores();
+  if (job.run.threads == 0) job.run.threads = usable_cores();
+  if (job.run.memory_mb == 0)
+    job.run.memory_mb = std::max<std::int64_t>(512, machine_megabytes() / 2);
+}
+
+}  // namespace fedstill

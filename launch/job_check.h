@@ -1,0 +1,18 @@
+#pragma once
+
+#include "data/images.h"
+#include "launch/job.h"
+
+namespace fedstill {
+
+// Settings that are fine alone but contradict each other. Throws JobError.
+void check_job(const Job& job);
+
+// The same against the data that was read: counts, classes, and that every architecture fits the
+// images.
+void check_job_against(const Job& job, const Dataset& train);
+
+// Replaces the zeros that mean "as many as the machine has", so that the recorded job is exact.
+void resolve_machine(Job& job);
+
+}  // namespace fedstill

@@ -1,0 +1,126 @@
+#include "launch/report.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "launch/job_file.h"
+#include "launch/machine.h"
+#include "launch/report_html.h"
+#include "launch/report_samples.h"
+#include "model/atomic_file.h"
+
+namespace fedstill {
+namespace {
+
+using nlohmann::json;
+
+json client_list(const std::vector<ClientRecord>& clients, const Teaching& teaching,
+                 std::int64_t liars) {
+  json out = json::array();
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    json client = to_json(clients[i]);
+    client["test_accuracy"] = teaching.client_accuracy[i];
+    client["lies"] = i + static_cast<std::size_t>(liars) >= clients.size();
+    out.push_back(std::move(client));
+  }
+  return out;
+}
+
+json trust_json(const TrustReport& trust) {
+  return {{"weight", trust.weight},
+          {"leader", trust.leader},
+          {"total", trust.total},
+          {"entropy", trust.entropy}};
+}
+
+json split_json(const Material& m) {
+  return {{"hash", m.split.hash()},
+          {"private",
+           [&] {
+             std::int64_t count = 0;
+             for (const auto& client : m.split.clients) {
+               count += static_cast<std::int64_t>(client.size());
+             }
+             return count;
+           }()},
+          {"pool", m.split.pool.size()},
+          {"validation", m.split.validation.size()},
+          {"test", m.test.count()}};
+}
+
+std::string line(const char* name, double accuracy, const std::string& note) {
+  char text[160];
+  std::snprintf(text, sizeof(text), "  %-9s %6.2f %%  %s\n", name, 100.0 * accuracy, note.c_str());
+  return text;
+}
+
+}  // namespace
+
+json make_report(const Run& run, const Material& material, const std::vector<ClientRecord>& clients,
+                 const Teaching& teaching, const Student& student, const EdgeFile& bundle) {
+  const auto& shape = material.data.train.images->shape;
+  json report;
+  report["schema_version"] = kReportSchemaVersion;
+  report["status"] = "success";
+  report["job"] = job_json(run.job);
+  report["job_hash"] = job_hash(run.job);
+  report["seed"] = run.job.run.seed;
+  report["run"] = run.folder.path().string();
+  report["data"] = {{"source", run.job.data.source},
+                    {"shape", {shape.channels, shape.height, shape.width}},
+                    {"class_names", material.data.train.class_names},
+                    {"mean", material.normalisation.mean},
+                    {"deviation", material.normalisation.deviation}};
+  report["split"] = split_json(material);
+  report["clients"] = client_list(clients, teaching, run.job.clients.liars);
+  report["ensemble"] = {{"rule", run.job.aggregation.rule},
+                        {"pool_accuracy", teaching.pool_accuracy},
+                        {"test_accuracy", teaching.test_accuracy},
+                        {"foreign_pool", teaching.foreign_pool}};
+  report["rules"] = teaching.rules;
+  report["trust"] = trust_json(teaching.trust);
+  report["student"] = to_json(student.record);
+  report["bundle"] = to_json(bundle.record);
+  report["samples"] = sample_list(run.job, material, teaching);
+  report["seconds"] = run.folder.recall("seconds").value_or(json::object());
+  report["peak_rss_bytes"] = peak_rss_bytes();
+  report["start_to_first_step_seconds"] =
+      run.folder.recall("first_step").value_or(json{{"seconds", nullptr}}).at("seconds");
+  report["machine"] = machine_json();
+  report["versions"] = versions_json();
+  return report;
+}
+
+void write_report(const RunFolder& folder, const json& report) {
+  write_file_atomically(folder.file("report.html"), render_report_html(report));
+  write_file_atomically(folder.file("report.json"), report.dump(1));
+}
+
+std::string summary_text(const json& report) {
+  double best = 0.0;
+  for (const auto& client : report.at("clients")) {
+    best = std::max(best, client.at("test_accuracy").get<double>());
+  }
+  const auto& student = report.at("student");
+  const auto& bundle = report.at("bundle");
+  double seconds = 0.0;
+  for (const auto& [stage, spent] : report.at("seconds").items()) seconds += spent.get<double>();
+  std::string out = "\nRight on the test images:\n";
+  out += line("client", best, "the best of " + std::to_string(report.at("clients").size()));
+  out += line("ensemble", report.at("ensemble").at("test_accuracy"),
+              report.at("ensemble").at("rule").get<std::string>());
+  out += line("student", student.at("test_accuracy"),
+              student.at("architecture").get<std::string>() + ", " +
+                  grouped(student.at("parameters")) + " parameters");
+  out += line("bundle", bundle.at("test_accuracy"),
+              bundle.at("scheme").get<std::string>() + ", " +
+                  grouped(bundle.at("bytes").get<std::int64_t>() / 1024) + " kB instead of " +
+                  grouped(bundle.at("float_bytes").get<std::int64_t>() / 1024) + " kB");
+  out += "\n" + duration_text(seconds) + ", peak memory " +
+         grouped(report.at("peak_rss_bytes").get<std::int64_t>() >> 20) + " MB\nStudent " +
+         student.at("sha256").get<std::string>() + "\nReport  " +
+         report.at("run").get<std::string>() + "/report.html\n";
+  return out;
+}
+
+}  // namespace fedstill

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "launch/job.h"
+
+namespace fedstill {
+
+// The folder of one run (docs/formats.md): everything the run knows, so that a killed one can go
+// on. Held by one process at a time. Everything throws std::system_error when the disk is full or
+// the folder cannot be written.
+class RunFolder {
+ public:
+  // A new run. Throws JobError if the folder already holds something. If the job file cannot be
+  // written, a folder that was created here is removed again.
+  static RunFolder create(const std::filesystem::path& folder, const Job& job);
+  // A run to go on with, and its job. Throws JobError where there is none.
+  static RunFolder reopen(const std::filesystem::path& folder, Job& job);
+
+  ~RunFolder();
+  RunFolder(RunFolder&& other) noexcept;
+  RunFolder& operator=(RunFolder&&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path file(std::string_view name) const { return path_ / name; }
+  std::filesystem::path client(const std::string& name) const;  // its folder, created
+
+  // What a finished part of the run wants to remember: state/<name>.json, written atomically.
+  void remember(const std::string& name, const nlohmann::json& value) const;
+  std::optional<nlohmann::json> recall(const std::string& name) const;  // DecodeError if damaged
+
+ private:
+  RunFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}
+  std::filesystem::path path_;
+  int lock_;
+};
+
+// "runs/<date>-<time>", with a counter behind it where that exists.
+std::filesystem::path default_run_folder();
+
+}  // namespace fedstill

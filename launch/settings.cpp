@@ -1,0 +1,222 @@
+#include "launch/settings.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+
+#include "aggregation/rule.h"
+#include "compression/calibrate.h"
+#include "data/split.h"
+#include "distillation/losses.h"
+#include "launch/suggestion.h"
+#include "model/zoo.h"
+
+namespace fedstill {
+namespace {
+
+constexpr double kAny = 1e18;
+constexpr double kMany = 1e9;
+
+void add_data(std::vector<Setting>& out, Job::Data& d) {
+  const std::string_view s = "data";
+  out.push_back({s, "source", &d.source,
+                 "fashion-mnist, mnist:DIR, idx:DIR (four IDX files), cifar10:DIR or synthetic"});
+  out.push_back({s, "private", &d.private_count, "training images dealt to the clients", 1, kMany});
+  out.push_back({s, "pool", &d.pool, "unlabeled images everybody sees", 1, kMany});
+  out.push_back({s, "validation", &d.validation, "images nobody trains on", 0, kMany});
+}
+
+void add_clients(std::vector<Setting>& out, Job::Clients& c) {
+  const std::string_view s = "clients";
+  out.push_back({s, "count", &c.count, "how many sites take part", 1, 100'000});
+  out.push_back(
+      {s, "models", &c.models, "architectures, dealt to the clients in turn", 0, 0, zoo_names()});
+  out.push_back(
+      {s, "split", &c.split, "how the private images are dealt out", 0, 0, split_schemes()});
+  out.push_back({s, "alpha", &c.alpha, "dirichlet, dirichlet-clients: small is uneven", 1e-3, 1e6});
+  out.push_back({s, "shards", &c.shards, "shards: label-sorted pieces per client", 1, 1e6});
+  out.push_back({s, "classes", &c.classes, "classes: classes per client", 1, 1e6});
+  out.push_back({s, "minimum", &c.minimum, "images every client has at least", 1, kMany});
+  out.push_back({s, "epochs", &c.epochs, "over the own images", 1, 1e6});
+  out.push_back({s, "min_steps", &c.min_steps, "epochs are added until this many steps", 0, kMany});
+  out.push_back({s, "batch", &c.batch, "images per step", 1, 65'536});
+  out.push_back({s, "learning_rate", &c.learning_rate, "SGD, momentum 0.9, cosine", 0, kAny});
+  out.push_back({s, "warm_up_steps", &c.warm_up_steps, "linear from zero", 0, kMany});
+  out.push_back({s, "weight_decay", &c.weight_decay, "spares BatchNorm and bias", 0, 1e3});
+  out.push_back({s, "clip_norm", &c.clip_norm, "of the gradients; 0: off", 0, kAny});
+  out.push_back({s, "crop_padding", &c.crop_padding, "augmentation: random crop; 0: off", 0, 64});
+  out.push_back({s, "flip", &c.flip, "augmentation: left-right at random"});
+  out.push_back({s, "erase", &c.erase, "augmentation: probability of a blanked rectangle", 0, 1});
+  out.push_back(
+      {s, "liars", &c.liars,
+       "to measure robustness: the last so many have wrong labels and always say \"mine\"", 0,
+       100'000});
+}
+
+void add_head(std::vector<Setting>& out, Job::Head& h) {
+  const std::string_view s = "head";
+  out.push_back({s,
+                 "form",
+                 &h.form,
+                 "the \"mine or the pool\" classifier looks at pixels or features",
+                 0,
+                 0,
+                 {"pixels", "features"}});
+  out.push_back({s, "steps", &h.steps, "of training", 1, kMany});
+  out.push_back({s, "batch", &h.batch, "half own images, half pool", 2, 65'536});
+  out.push_back({s, "learning_rate", &h.learning_rate, "Adam, cosine", 0, kAny});
+  out.push_back({s, "weight_decay", &h.weight_decay, "", 0, 1e3});
+  out.push_back({s, "dropout", &h.dropout, "", 0, 0.95});
+}
+
+void add_pool_and_aggregation(std::vector<Setting>& out, Job::Pool& p, Job::Aggregation& a) {
+  out.push_back(
+      {"pool", "source", &p.source, "split: a part of the training images", 0, 0, {"split"}});
+  const std::string_view s = "aggregation";
+  out.push_back(
+      {s, "rule", &a.rule, "how many opinions become one soft label", 0, 0, rule_names()});
+  out.push_back({s, "temperature", &a.temperature, "of the teachers' softmax", 1e-3, 1e3});
+  out.push_back({s, "softmax_temperature", &a.softmax_temperature, "dlad-softmax", 1e-3, 1e3});
+  out.push_back({s, "entropy_scale", &a.entropy_scale, "entropy: exp(-H / scale)", 1e-3, 1e3});
+  out.push_back(
+      {s, "ratio_clip", &a.ratio_clip, "bounded-odds: of one client on one image", 1e-3, 1e6});
+  out.push_back(
+      {s, "share_cap", &a.share_cap, "bounded-odds: of one client's image count", 1e-3, 1});
+}
+
+void add_distillation(std::vector<Setting>& out, Job::Distillation& d) {
+  const std::string_view s = "distillation";
+  out.push_back({s, "student", &d.student, "architecture", 0, 0, zoo_names()});
+  out.push_back({s,
+                 "targets",
+                 &d.targets,
+                 "ensemble, or true-labels: the pool's hidden labels, as an upper bound",
+                 0,
+                 0,
+                 {"ensemble", "true-labels"}});
+  out.push_back({s, "loss", &d.loss, "", 0, 0, distillation_loss_names()});
+  out.push_back({s, "temperature", &d.temperature, "kl", 1e-3, 1e3});
+  out.push_back({s, "epochs", &d.epochs, "over the pool", 1, 1e6});
+  out.push_back({s, "batch", &d.batch, "images per step", 1, 65'536});
+  out.push_back({s, "optimizer", &d.optimizer, "", 0, 0, {"sgd", "adam", "adamw"}});
+  out.push_back({s, "learning_rate", &d.learning_rate, "", 0, kAny});
+  out.push_back({s, "weight_decay", &d.weight_decay, "spares BatchNorm and bias", 0, 1e3});
+  out.push_back({s, "schedule", &d.schedule, "", 0, 0, {"constant", "step", "cosine"}});
+  out.push_back({s, "warm_up_steps", &d.warm_up_steps, "linear from zero", 0, kMany});
+  out.push_back({s, "crop_padding", &d.crop_padding, "augmentation: random crop; 0: off", 0, 64});
+  out.push_back({s, "flip", &d.flip, "augmentation: left-right at random"});
+  out.push_back({s, "erase", &d.erase, "augmentation: probability of a blanked rectangle", 0, 1});
+}
+
+void add_compression(std::vector<Setting>& out, Job::Compression& c) {
+  const std::string_view s = "compression";
+  out.push_back({s, "scheme", &c.scheme, "8-bit weights and activations", 0, 0, {"w8a8"}});
+  out.push_back({s, "calibration", &c.calibration, "how activation ranges are chosen", 0, 0,
+                 calibration_methods()});
+  out.push_back({s, "percentile", &c.percentile, "percentile", 50, 100});
+  out.push_back({s, "images", &c.images, "of the pool, to calibrate on", 1, kMany});
+  out.push_back({s, "minimum_agreement", &c.minimum_agreement,
+                 "with the float student; below it no bundle is written", 0, 1});
+}
+
+void add_run(std::vector<Setting>& out, Job::Run& r) {
+  const std::string_view s = "run";
+  out.push_back({s, "seed", &r.seed, "of everything that is drawn", 0, kAny});
+  out.push_back(
+      {s, "workers", &r.workers, "clients trained at once; 0: one per core", 0, 4096, {}, false});
+  out.push_back({s, "threads", &r.threads, "of the distillation; 0: one per core", 0, 4096});
+  out.push_back({s,
+                 "memory_mb",
+                 &r.memory_mb,
+                 "clients wait while the estimate is above this; 0: half of the machine's",
+                 0,
+                 kMany,
+                 {},
+                 false});
+  out.push_back({s, "bf16", &r.bf16, "convolutions in bfloat16, where the processor has tiles"});
+}
+
+std::string in_quotes(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+std::string number(double value) {
+  std::array<char, 64> buffer{};
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
+  std::string text(buffer.data(), end);
+  return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
+}
+
+struct WriteValue {
+  std::string operator()(const std::int64_t* v) const { return std::to_string(*v); }
+  std::string operator()(const double* v) const { return number(*v); }
+  std::string operator()(const bool* v) const { return *v ? "true" : "false"; }
+  std::string operator()(const std::string* v) const { return in_quotes(*v); }
+  std::string operator()(const std::vector<std::string>* v) const {
+    std::string out = "[";
+    for (const auto& item : *v) out += (out.size() > 1 ? ", " : "") + in_quotes(item);
+    return out + "]";
+  }
+};
+
+std::string plain(double value) {
+  return value == static_cast<double>(static_cast<std::int64_t>(value))
+             ? std::to_string(static_cast<std::int64_t>(value))
+             : number(value);
+}
+
+void check_range(const Setting& setting, double value, std::string_view origin) {
+  if (value >= setting.low && value <= setting.high) return;
+  const std::string upper = setting.high >= kAny ? "" : " to " + plain(setting.high);
+  throw JobError(std::string(origin) + ": " + setting.name() + " = " + toml_value(setting) +
+                 ", expected " + plain(setting.low) + (upper.empty() ? " or more" : upper));
+}
+
+void check_choice(const Setting& setting, const std::string& value, std::string_view origin) {
+  const auto& known = setting.choices;
+  if (known.empty() || std::find(known.begin(), known.end(), value) != known.end()) return;
+  throw JobError(std::string(origin) + ": " + setting.name() + " = \"" + value + "\" is not known" +
+                 did_you_mean(value, known) + "; known: " + joined(known));
+}
+
+}  // namespace
+
+std::string Setting::name() const { return std::string(section) + "." + std::string(key); }
+
+std::vector<Setting> settings_of(Job& job) {
+  std::vector<Setting> out;
+  add_data(out, job.data);
+  add_clients(out, job.clients);
+  add_head(out, job.head);
+  add_pool_and_aggregation(out, job.pool, job.aggregation);
+  add_distillation(out, job.distillation);
+  add_compression(out, job.compression);
+  add_run(out, job.run);
+  return out;
+}
+
+std::string toml_value(const Setting& setting) { return std::visit(WriteValue{}, setting.value); }
+
+void check_setting(const Setting& setting, std::string_view origin) {
+  if (const auto* integer = std::get_if<std::int64_t*>(&setting.value)) {
+    check_range(setting, static_cast<double>(**integer), origin);
+  } else if (const auto* real = std::get_if<double*>(&setting.value)) {
+    check_range(setting, **real, origin);
+  } else if (const auto* text = std::get_if<std::string*>(&setting.value)) {
+    check_choice(setting, **text, origin);
+  } else if (const auto* list = std::get_if<std::vector<std::string>*>(&setting.value)) {
+    if ((*list)->empty()) {
+      throw JobError(std::string(origin) + ": " + setting.name() +
+                     " is empty, expected at least one of: " + joined(setting.choices));
+    }
+    for (const auto& item : **list) check_choice(setting, item, origin);
+  }
+}
+
+}  // namespace fedstill

@@ -1,0 +1,131 @@
+#include "launch/simulate.h"
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "launch/event_log.h"
+#include "launch/job_check.h"
+#include "launch/job_file.h"
+#include "launch/report.h"
+#include "launch/run_folder.h"
+#include "launch/stages/clients.h"
+#include "launch/stages/edge_file.h"
+#include "launch/stages/federation.h"
+#include "launch/stages/material.h"
+#include "launch/stages/reuse.h"
+#include "launch/stages/student.h"
+#include "launch/stages/teaching.h"
+#include "training/fit.h"
+
+namespace fedstill {
+namespace {
+
+using nlohmann::json;
+constexpr std::uint32_t kRound = 1;
+
+CoordinatorOptions coordinator_options(const Job& job, const Material& material) {
+  CoordinatorOptions options;
+  options.round.expected_clients = static_cast<int>(job.clients.count);
+  options.round.min_clients = static_cast<int>(job.clients.count);
+  options.round.deadline = std::chrono::hours(24 * 365);  // in one process nobody is late
+  options.plan = {job_hash(job), kRound, material.pool.hash(), material.classes()};
+  options.image = material.data.train.images->shape;
+  options.classes = material.classes();
+  return options;
+}
+
+void announce(const Run& run, const Material& material, bool resumed) {
+  const json job{{"job", job_hash(run.job)}, {"split", material.split.hash()}};
+  run.events.event(resumed ? "run_resumed" : "run_started", job);
+  run.progress.message((resumed ? "resuming " : "run folder ") + run.folder.path().string());
+}
+
+json run_stages(const Run& run, const Material& material) {
+  Store store(run.folder.file("store"));
+  Federation federation(coordinator_options(run.job, material), store);
+  std::vector<ClientRecord> clients;
+  Teaching teaching;
+  Student student;
+  EdgeFile bundle;
+  timed_stage(run, "clients", [&] { clients = train_clients(run, material, federation); });
+  timed_stage(run, "teachers", [&] { teaching = teach(run, material, federation.teachers()); });
+  timed_stage(run, "student", [&] { student = make_student(run, material, teaching); });
+  timed_stage(run, "bundle", [&] {
+    bundle = make_edge_file(run, material, student);
+    federation.send_bundle(bundle.bytes);
+  });
+  json report = make_report(run, material, clients, teaching, student, bundle);
+  write_report(run.folder, report);
+  run.events.event("run_finished", {{"student", student.record.sha256}});
+  return report;
+}
+
+json run_in_folder(const Job& job, const RunFolder& folder, const Material& material, bool resumed,
+                   Progress& progress, std::atomic<bool>& stop) {
+  EventLog events(folder.path());
+  const Run run{job, folder, events, progress, stop};
+  announce(run, material, resumed);
+  try {
+    return run_stages(run, material);
+  } catch (const Stopped&) {
+    events.event("interrupted", json::object());
+    throw Stopped("interrupted; go on with: fedstill simulate --resume " + folder.path().string());
+  } catch (const std::exception& error) {
+    events.event("failed", {{"what", error.what()}});
+    throw;
+  }
+}
+
+json start(const SimulateCommand& command, Progress& progress, std::atomic<bool>& stop) {
+  Job job = effective_job(command);
+  resolve_machine(job);
+  const auto began = std::chrono::steady_clock::now();
+  const Material material = load_material(job);
+  const std::chrono::duration<double> loading = std::chrono::steady_clock::now() - began;
+  const RunFolder folder =
+      RunFolder::create(command.run.empty() ? default_run_folder() : command.run, job);
+  write_split(folder.file("split.json"), material.split);
+  folder.remember("seconds", {{"load", loading.count()}});
+  if (!command.clients_from.empty()) take_clients(command.clients_from, folder, job);
+  return run_in_folder(job, folder, material, false, progress, stop);
+}
+
+void refuse_changes(const SimulateCommand& command) {
+  if (command.job.empty() && command.run.empty() && command.clients_from.empty() && !command.seed &&
+      command.assignments.empty()) {
+    return;
+  }
+  throw UsageError(
+      "--resume takes the job from the run folder; only --workers, --quiet and "
+      "--json go with it");
+}
+
+json resume(const SimulateCommand& command, Progress& progress, std::atomic<bool>& stop) {
+  refuse_changes(command);
+  Job job;
+  const RunFolder folder = RunFolder::reopen(command.resume, job);
+  if (command.workers) job.run.workers = *command.workers;
+  check_job(job);
+  const Material material = load_material(job, folder.file("split.json"));
+  // A kill between the folder and its split leaves none; making it again gives the same.
+  write_split(folder.file("split.json"), material.split);
+  return run_in_folder(job, folder, material, true, progress, stop);
+}
+
+}  // namespace
+
+Job effective_job(const SimulateCommand& command) {
+  Job job = make_preset(command.preset);
+  if (!command.job.empty()) apply_job_file(job, command.job);
+  for (const auto& assignment : command.assignments) apply_assignment(job, assignment);
+  if (command.seed) apply_assignment(job, "run.seed=" + std::to_string(*command.seed));
+  if (command.workers) apply_assignment(job, "run.workers=" + std::to_string(*command.workers));
+  check_job(job);
+  return job;
+}
+
+json simulate(const SimulateCommand& command, Progress& progress, std::atomic<bool>& stop) {
+  return command.resume.empty() ? start(command, progress, stop) : resume(command, progress, stop);
+}
+
+}  // namespace fedstill

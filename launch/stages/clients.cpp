@@ -1,0 +1,190 @@
+#include "launch/stages/clients.h"
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "launch/machine.h"
+#include "launch/stages/client_plan.h"
+#include "launch/stages/liar.h"
+#include "launch/stages/worker_pool.h"
+#include "model/model_file.h"
+#include "model/sha256.h"
+
+namespace fedstill {
+namespace {
+
+// A checkpoint costs a flush to the disk, so small shards with many short epochs write few.
+constexpr std::int64_t kStepsPerCheckpoint = 100;
+
+std::vector<std::int64_t> count_classes(const Shard& shard, std::int64_t classes) {
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(classes));
+  for (const auto label : shard.labels) ++counts[static_cast<std::size_t>(label)];
+  return counts;
+}
+
+// Trains one client, or takes what an earlier attempt left.
+class ClientWork {
+ public:
+  ClientWork(const Run& run, const ClientPlan& plan, std::size_t index, bool lies,
+             std::atomic<bool>& first_step)
+      : run_(run),
+        plan_(plan),
+        index_(index),
+        lies_(lies),
+        first_step_(first_step),
+        folder_(run.folder.client(plan.name)) {}
+
+  ClientRecord operator()(Federation& federation) {
+    const auto saved = run_.folder.recall(plan_.name);
+    ClientRecord record = saved ? client_record(*saved) : train();
+    // Read back from the file: what travels is what a resumed run would send.
+    const ClientUpdate update{read_model(folder_ / "update.safetensors"), record.samples};
+    federation.upload(plan_.name, update);
+    run_.progress.finish(index_, plan_.architecture + ", " + grouped(record.samples) + " images, " +
+                                     duration_text(record.seconds) + ", " +
+                                     grouped(static_cast<std::int64_t>(record.images_per_second)) +
+                                     " images/s");
+    return record;
+  }
+
+ private:
+  ClientRecord train() {
+    run_.events.event("client_started", {{"client", plan_.name},
+                                         {"architecture", plan_.architecture},
+                                         {"samples", plan_.task.shard.images.count()}});
+    ClientResult result = run_client(plan_.task, fit_options("body", plan_.steps_per_epoch),
+                                     fit_options("head", plan_.steps_per_epoch));
+    if (lies_) always_claim(result.update.graph);
+    write_model(folder_ / "update.safetensors", result.update.graph);
+    const ClientRecord record = describe(result);
+    run_.folder.remember(plan_.name, to_json(record));
+    std::error_code ignored;
+    for (const char* part : {"body", "head"}) {
+      std::filesystem::remove(folder_ / (std::string(part) + ".checkpoint"), ignored);
+    }
+    run_.events.event("client_finished", {{"client", plan_.name}, {"sha256", record.sha256}});
+    return record;
+  }
+
+  FitOptions fit_options(const std::string& part, std::int64_t steps_per_epoch) {
+    FitOptions options;
+    options.checkpoint = folder_ / (part + ".checkpoint");
+    options.checkpoint_every = std::max<std::int64_t>(1, kStepsPerCheckpoint / steps_per_epoch);
+    options.stop = &run_.stop;
+    const bool head = part == "head";
+    options.on_event = [this, head, part,
+                        began = std::chrono::steady_clock::now()](const FitEvent& e) mutable {
+      if (e.step <= 1) began = std::chrono::steady_clock::now();
+      note_first_step();
+      const double share = static_cast<double>(e.step) / static_cast<double>(e.steps);
+      const auto images = head ? plan_.head_images : plan_.body_images;
+      run_.progress.advance(index_,
+                            (head ? plan_.body_images : 0) +
+                                static_cast<std::int64_t>(share * static_cast<double>(images)));
+      if (!e.end_of_epoch) return;
+      const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - began;
+      const double rate = spent.count() > 0.0 ? static_cast<double>(e.images) / spent.count() : 0.0;
+      run_.events.metric(head ? "head" : "client", plan_.name, e.epoch, e.step, e.loss, rate);
+    };
+    return options;
+  }
+
+  // How long a user waited from the command to the first training step of the run.
+  void note_first_step() {
+    if (first_step_.exchange(true) || run_.folder.recall("first_step")) return;
+    run_.folder.remember("first_step", {{"seconds", seconds_since_process_start()}});
+  }
+
+  ClientRecord describe(const ClientResult& result) const {
+    ClientRecord record;
+    record.name = plan_.name;
+    record.architecture = plan_.architecture;
+    record.samples = result.update.sample_count;
+    record.class_counts = count_classes(plan_.task.shard, plan_.task.classes);
+    record.sha256 = sha256_hex_of_file(folder_ / "update.safetensors");
+    record.seconds = result.training.seconds + result.head.seconds;
+    record.images_per_second =
+        result.training.seconds > 0.0
+            ? static_cast<double>(result.training.images) / result.training.seconds
+            : 0.0;
+    record.losses = result.training.epoch_losses;
+    record.head_losses = result.head.epoch_losses;
+    return record;
+  }
+
+  const Run& run_;
+  const ClientPlan& plan_;
+  std::size_t index_;
+  bool lies_;
+  std::atomic<bool>& first_step_;
+  std::filesystem::path folder_;
+};
+
+void announce(const Run& run, const std::vector<ClientPlan>& plans) {
+  std::vector<Progress::Task> tasks;
+  for (const auto& plan : plans) {
+    tasks.push_back({plan.name,
+                     plan.architecture + ", " + grouped(plan.task.shard.images.count()) + " images",
+                     plan.body_images + plan.head_images});
+  }
+  run.progress.begin_stage("training " + std::to_string(plans.size()) + " clients",
+                           std::move(tasks));
+}
+
+}  // namespace
+
+nlohmann::json to_json(const ClientRecord& r) {
+  return {{"name", r.name},
+          {"architecture", r.architecture},
+          {"samples", r.samples},
+          {"class_counts", r.class_counts},
+          {"sha256", r.sha256},
+          {"seconds", r.seconds},
+          {"images_per_second", r.images_per_second},
+          {"loss_curve", r.losses},
+          {"head_loss_curve", r.head_losses}};
+}
+
+ClientRecord client_record(const nlohmann::json& json) {
+  return {json.at("name"),
+          json.at("architecture"),
+          json.at("samples"),
+          json.at("class_counts"),
+          json.at("sha256"),
+          json.at("seconds"),
+          json.at("images_per_second"),
+          json.at("loss_curve"),
+          json.at("head_loss_curve")};
+}
+
+std::string client_name(std::size_t index, std::size_t count) {
+  const std::size_t digits = std::max<std::size_t>(2, std::to_string(count - 1).size());
+  const std::string number = std::to_string(index);
+  return "client-" + std::string(digits - std::min(digits, number.size()), '0') + number;
+}
+
+std::vector<ClientRecord> train_clients(const Run& run, const Material& material,
+                                        Federation& federation) {
+  std::vector<ClientPlan> plans;
+  for (std::size_t i = 0; i < material.shards.size(); ++i) {
+    plans.push_back(plan_client(run.job, material, i));
+    federation.join(plans[i].name, plans[i].architecture, plans[i].task.shard.images.count());
+  }
+  announce(run, plans);
+  const std::size_t honest = plans.size() - static_cast<std::size_t>(run.job.clients.liars);
+  std::vector<ClientRecord> records(plans.size());
+  std::atomic<bool> first_step{false};
+  std::vector<WorkItem> items;
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    items.push_back({plans[i].cost, plans[i].memory_bytes, [&, i] {
+                       records[i] =
+                           ClientWork(run, plans[i], i, i >= honest, first_step)(federation);
+                     }});
+  }
+  run_items(std::move(items), static_cast<int>(run.job.run.workers), run.job.run.memory_mb << 20,
+            run.stop);
+  run.progress.end_stage(std::to_string(plans.size()) + " updates received");
+  return records;
+}
+
+}  // namespace fedstill

@@ -1,0 +1,63 @@
+#include "launch/stages/material.h"
+
+#include <numeric>
+
+#include "launch/job_check.h"
+#include "launch/stages/run.h"
+
+namespace fedstill {
+namespace {
+
+SplitOptions split_options(const Job& job) {
+  SplitOptions options;
+  options.scheme = job.clients.split;
+  options.clients = static_cast<int>(job.clients.count);
+  options.private_count = job.data.private_count;
+  options.pool_count = job.data.pool;
+  options.validation_count = job.data.validation;
+  options.alpha = job.clients.alpha;
+  options.shards_per_client = static_cast<int>(job.clients.shards);
+  options.classes_per_client = static_cast<int>(job.clients.classes);
+  options.minimum = job.clients.minimum;
+  options.seed = seed_of(job, Stream::kSplit);
+  return options;
+}
+
+ImageView whole(const Dataset& dataset) {
+  ImageView view{dataset.images, std::vector<std::int64_t>(dataset.labels.size())};
+  std::iota(view.indices.begin(), view.indices.end(), std::int64_t{0});
+  return view;
+}
+
+// A liar's labels are all wrong in the same way: every class is called the next one.
+void turn_labels(Shard& shard, std::int64_t classes) {
+  for (auto& label : shard.labels) label = static_cast<std::int32_t>((label + 1) % classes);
+}
+
+}  // namespace
+
+Material load_material(const Job& job, const std::filesystem::path& saved_split) {
+  Material m;
+  m.data = read_source(job.data.source);
+  check_job_against(job, m.data.train);
+  if (!saved_split.empty() && std::filesystem::exists(saved_split)) {
+    m.split = read_split(saved_split);
+  } else {
+    m.split = make_split(m.data.train.labels, m.classes(), split_options(job));
+  }
+  check_disjoint(m.split, m.data.train.images->count());
+  const std::size_t honest = m.split.clients.size() - static_cast<std::size_t>(job.clients.liars);
+  for (const auto& indices : m.split.clients) {
+    m.shards.push_back(make_shard(m.data.train, indices));
+    if (m.shards.size() > honest) turn_labels(m.shards.back(), m.classes());
+  }
+  Shard pool = make_shard(m.data.train, m.split.pool);
+  m.pool = UnlabeledPool{std::move(pool.images)};
+  m.pool_labels = HiddenLabels{std::move(pool.labels)};
+  m.test = whole(m.data.test);
+  m.test_labels = HiddenLabels{m.data.test.labels};
+  m.normalisation = measure_normalisation(m.pool.images);
+  return m;
+}
+
+}  // namespace fedstill

@@ -1,0 +1,40 @@
+#include "launch/stages/reuse.h"
+
+#include <string>
+
+#include "launch/job_file.h"
+
+namespace fedstill {
+namespace {
+
+namespace fs = std::filesystem;
+
+void copy_if_there(const fs::path& from, const fs::path& to) {
+  if (fs::exists(from)) fs::copy_file(from, to, fs::copy_options::overwrite_existing);
+}
+
+}  // namespace
+
+void take_clients(const fs::path& other, const RunFolder& folder, const Job& job) {
+  if (!fs::exists(other / "job.toml")) {
+    throw JobError("[run] --clients-from " + other.string() + ": holds no run");
+  }
+  Job theirs;
+  apply_job_file(theirs, other / "job.toml");
+  if (clients_hash(theirs) != clients_hash(job)) {
+    throw JobError("[run] --clients-from " + other.string() +
+                   ": its data, clients, head or seed differ from this job's");
+  }
+  for (const auto& entry : fs::directory_iterator(other / "clients")) {
+    const std::string name = entry.path().filename().string();
+    const fs::path record = fs::path("state") / (name + ".json");
+    if (!fs::exists(other / record)) continue;  // not finished there
+    fs::copy_file(entry.path() / "update.safetensors", folder.client(name) / "update.safetensors");
+    fs::copy_file(other / record, folder.file(record.string()));
+  }
+  for (const char* cache : {"cache/pool.predictions", "cache/test.predictions"}) {
+    copy_if_there(other / cache, folder.file(cache));
+  }
+}
+
+}  // namespace fedstill

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "launch/event_log.h"
+#include "launch/job.h"
+#include "launch/progress.h"
+#include "launch/run_folder.h"
+
+namespace fedstill {
+
+// What every stage of a run is given.
+struct Run {
+  const Job& job;
+  const RunFolder& folder;
+  EventLog& events;
+  Progress& progress;
+  std::atomic<bool>& stop;  // set from outside, or by a stage whose worker failed
+};
+
+// Keys for derive_key(seed, stream, …): what is drawn for one purpose never moves another.
+enum class Stream : std::uint64_t {
+  kSplit = 1,
+  kClient = 2,
+  kHead = 3,
+  kStudent = 4,
+  kSamples = 5
+};
+std::uint64_t seed_of(const Job& job, Stream stream, std::uint64_t index = 0);
+
+// Runs a stage between the events stage_started and stage_finished and adds its seconds to those
+// of earlier attempts. Throws Stopped before it if the run was asked to stop.
+void timed_stage(const Run& run, const std::string& name, const std::function<void()>& work);
+double stage_seconds(const Run& run, const std::string& name);
+
+}  // namespace fedstill

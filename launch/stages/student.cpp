@@ -1,0 +1,125 @@
+#include "launch/stages/student.h"
+
+#include <ATen/ops/one_hot.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "distillation/distiller.h"
+#include "model/atomic_file.h"
+#include "model/cost.h"
+#include "model/model_file.h"
+#include "model/onnx.h"
+#include "model/sha256.h"
+#include "training/predict.h"
+#include "training/threads.h"
+
+namespace fedstill {
+namespace {
+
+DistillOptions distill_options(const Run& run) {
+  const auto& d = run.job.distillation;
+  DistillOptions options;
+  options.student = d.student;
+  options.loss = d.loss;
+  options.temperature = d.temperature;
+  options.batch = d.batch;
+  options.augmentation = {static_cast<int>(d.crop_padding), d.flip, static_cast<float>(d.erase)};
+  options.bf16 = run.job.run.bf16;
+  options.seed = seed_of(run.job, Stream::kStudent);
+  options.fit.epochs = d.epochs;
+  options.fit.optimizer.name = d.optimizer;
+  options.fit.optimizer.learning_rate = d.learning_rate;
+  options.fit.optimizer.weight_decay = d.weight_decay;
+  options.fit.schedule.name = d.schedule;
+  options.fit.schedule.warm_up_steps = d.warm_up_steps;
+  options.fit.seed = options.seed;
+  options.fit.checkpoint = run.folder.file("student.checkpoint");
+  options.fit.stop = &run.stop;
+  return options;
+}
+
+void follow(const Run& run, DistillOptions& options) {
+  options.fit.on_event = [&run, began = 0.0,
+                          clock = std::chrono::steady_clock::now()](const FitEvent& e) mutable {
+    const std::chrono::duration<double> now = std::chrono::steady_clock::now() - clock;
+    if (began == 0.0) began = now.count();
+    const std::int64_t per_step = e.step > 0 ? e.images / e.step : 0;
+    run.progress.advance(0, e.step * per_step);
+    if (!e.end_of_epoch) return;
+    const double spent = now.count() - began;
+    run.events.metric("student", "student", e.epoch, e.step, e.loss,
+                      spent > 0.0 ? static_cast<double>(e.images) / spent : 0.0);
+  };
+}
+
+at::Tensor targets(const Run& run, const Material& material, const Teaching& teaching) {
+  if (run.job.distillation.targets == "ensemble") return teaching.pool.labels;
+  const at::Tensor labels = to_tensor(material.pool_labels.labels);
+  return at::one_hot(labels, material.classes()).to(at::kFloat);
+}
+
+Student distilled(const Run& run, const Material& material, const Teaching& teaching) {
+  DistillOptions options = distill_options(run);
+  follow(run, options);
+  set_thread_count(static_cast<int>(run.job.run.threads));
+  Distilled result =
+      distill(material.pool, targets(run, material, teaching), material.normalisation, options);
+  Student student{std::move(result.student), {}};
+  StudentRecord& record = student.record;
+  record.architecture = run.job.distillation.student;
+  record.parameters = total_cost(student.graph).parameters;
+  record.seconds = result.report.seconds;
+  record.losses = result.report.epoch_losses;
+  return student;
+}
+
+double test_accuracy(const Graph& graph, const Material& material) {
+  const std::vector<std::string> outputs{"logits"};
+  const auto scores = predict(graph, outputs, material.test, material.normalisation);
+  return accuracy(scores.front(), material.test_labels.labels);
+}
+
+void save(const Run& run, const Student& student) {
+  write_file_atomically(run.folder.file("student.onnx"), encode_onnx(student.graph));
+  write_model(run.folder.file("student.safetensors"), student.graph);
+  run.folder.remember("student", to_json(student.record));
+  std::error_code ignored;
+  std::filesystem::remove(run.folder.file("student.checkpoint"), ignored);
+}
+
+StudentRecord student_record(const nlohmann::json& json) {
+  return {json.at("architecture"),  json.at("sha256"),  json.at("parameters"),
+          json.at("test_accuracy"), json.at("seconds"), json.at("loss_curve")};
+}
+
+}  // namespace
+
+nlohmann::json to_json(const StudentRecord& r) {
+  return {{"architecture", r.architecture},   {"sha256", r.sha256},   {"parameters", r.parameters},
+          {"test_accuracy", r.test_accuracy}, {"seconds", r.seconds}, {"loss_curve", r.losses}};
+}
+
+Student make_student(const Run& run, const Material& material, const Teaching& teaching) {
+  const auto& d = run.job.distillation;
+  const std::int64_t steps = std::max<std::int64_t>(1, material.pool.images.count() / d.batch);
+  run.progress.begin_stage("distilling", {{"student", d.student, d.epochs * steps * d.batch}});
+  Student student;
+  if (const auto saved = run.folder.recall("student")) {
+    student = {read_model(run.folder.file("student.safetensors")), student_record(*saved)};
+  } else {
+    student = distilled(run, material, teaching);
+    student.record.test_accuracy = test_accuracy(student.graph, material);
+    student.record.sha256 = model_hash(student.graph);
+    save(run, student);
+  }
+  char result[96];
+  std::snprintf(result, sizeof(result), "%s: %.2f %% of the test images right", d.student.c_str(),
+                100.0 * student.record.test_accuracy);
+  run.progress.end_stage(result);
+  run.events.event("student", {{"sha256", student.record.sha256},
+                               {"test_accuracy", student.record.test_accuracy}});
+  return student;
+}
+
+}  // namespace fedstill

@@ -1,0 +1,34 @@
+#include "launch/stop_signal.h"
+
+#include <unistd.h>
+#include <csignal>
+
+#include "launch/exit_code.h"
+
+namespace fedstill {
+namespace {
+
+// The one global of the program: a signal handler can reach nothing else.
+std::atomic<bool> g_stop{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+extern "C" void on_stop_signal(int) {
+  if (g_stop.exchange(true)) ::_exit(static_cast<int>(ExitCode::kInterrupted));
+}
+
+}  // namespace
+
+std::atomic<bool>& stop_requested() { return g_stop; }
+
+void install_stop_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_stop_signal;
+  ::sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // a write then fails with an error that can be told
+}
+
+}  // namespace fedstill

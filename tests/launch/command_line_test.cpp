@@ -1,0 +1,90 @@
+#include "launch/command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "launch/completion.h"
+
+namespace fedstill {
+namespace {
+
+using ::testing::HasSubstr;
+
+Command parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "fedstill");
+  return parse_command_line(static_cast<int>(words.size()), words.data());
+}
+
+std::string usage_error(const std::vector<const char*>& words) {
+  try {
+    parse(words);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(CommandLine, SimulateTakesEverything) {
+  const auto c = std::get<SimulateCommand>(
+      parse({"simulate", "job.toml", "--run", "r", "--workers", "3", "--seed", "7", "--set",
+             "a.b=1", "--set", "c.d=2", "--json", "--quiet"}));
+  EXPECT_EQ(c.job, "job.toml");
+  EXPECT_EQ(c.run, "r");
+  EXPECT_EQ(c.workers, 3);
+  EXPECT_EQ(c.seed, 7);
+  EXPECT_EQ(c.assignments, (std::vector<std::string>{"a.b=1", "c.d=2"}));
+  EXPECT_TRUE(c.json);
+  EXPECT_TRUE(c.quiet);
+}
+
+TEST(CommandLine, ASettingDoesNotSwallowTheJob) {
+  const auto c = std::get<SimulateCommand>(parse({"simulate", "--set", "a.b=1", "job.toml"}));
+  EXPECT_EQ(c.job, "job.toml");
+}
+
+TEST(CommandLine, SimulateNeedsNothing) {
+  const auto c = std::get<SimulateCommand>(parse({"simulate"}));
+  EXPECT_EQ(c.preset, "quick");
+  EXPECT_FALSE(c.seed.has_value());
+}
+
+TEST(CommandLine, OtherCommands) {
+  EXPECT_EQ(std::get<InspectCommand>(parse({"inspect", "x"})).file, "x");
+  EXPECT_EQ(std::get<PredictCommand>(parse({"predict", "b", "1.png", "2.png"})).images.size(), 2u);
+  EXPECT_EQ(std::get<EvaluateCommand>(parse({"evaluate", "b", "--data", "mnist:x"})).data,
+            "mnist:x");
+  EXPECT_EQ(std::get<CompletionCommand>(parse({"completion", "zsh"})).shell, "zsh");
+  EXPECT_TRUE(std::get<VersionCommand>(parse({"version", "--json"})).json);
+  EXPECT_NO_THROW(std::get<VersionCommand>(parse({"--version"})));
+}
+
+TEST(CommandLine, HelpHasExamplesAndExitCodes) {
+  EXPECT_THAT(std::get<HelpCommand>(parse({})).text, HasSubstr("Exit codes"));
+  EXPECT_THAT(std::get<HelpCommand>(parse({"--help"})).text, HasSubstr("simulate"));
+  for (const char* command : {"simulate", "inspect", "predict", "evaluate", "completion"}) {
+    EXPECT_THAT(std::get<HelpCommand>(parse({command, "--help"})).text, HasSubstr("Example"))
+        << command;
+  }
+}
+
+TEST(CommandLine, RefusesWhatMakesNoSense) {
+  EXPECT_THAT(usage_error({"simulat"}), HasSubstr("did you mean simulate?"));
+  EXPECT_NE(usage_error({"simulate", "--wrokers", "3"}), "no error");
+  EXPECT_NE(usage_error({"simulate", "--workers", "three"}), "no error");
+  EXPECT_NE(usage_error({"inspect"}), "no error");
+  EXPECT_NE(usage_error({"predict", "b"}), "no error");
+  EXPECT_NE(usage_error({"--nonsense"}), "no error");
+}
+
+TEST(Completion, KnowsCommandsFlagsAndKeys) {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    const std::string script = completion_script(shell);
+    for (const char* word : {"simulate", "resume", "clients.count="}) {
+      EXPECT_THAT(script, HasSubstr(word)) << shell;
+    }
+  }
+  EXPECT_THROW(completion_script("tcsh"), UsageError);
+}
+
+}  // namespace
+}  // namespace fedstill

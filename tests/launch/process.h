@@ -1,0 +1,102 @@
+#pragma once
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tests/launch/temp_folder.h"
+
+namespace fedstill::testing {
+
+inline std::string text_of(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// The real program, running. Its output goes to files.
+class Process {
+ public:
+  explicit Process(const std::vector<std::string>& arguments) {
+    pid_ = ::fork();
+    if (pid_ < 0) throw std::runtime_error("fork failed");
+    if (pid_ == 0) become(arguments);
+  }
+  ~Process() {
+    if (pid_ > 0) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+    }
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  void signal(int number) const { ::kill(pid_, number); }
+
+  // The exit code, or minus the signal that ended it.
+  int wait() {
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    pid_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+
+  // Waits until the file holds the text; false if the program ended first. Polls the process, so no
+  // guess about its speed is made.
+  bool wait_for_text(const std::filesystem::path& file, const std::string& text) const {
+    const int handle = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
+    pollfd ended{handle, POLLIN, 0};
+    bool found = false;
+    while (!(found = text_of(file).find(text) != std::string::npos)) {
+      if (::poll(&ended, 1, 2) > 0) break;
+    }
+    ::close(handle);
+    return found;
+  }
+
+  std::string out() const { return text_of(files_ / "out"); }
+  std::string err() const { return text_of(files_ / "err"); }
+
+ private:
+  [[noreturn]] void become(const std::vector<std::string>& arguments) const {
+    redirect("out", STDOUT_FILENO);
+    redirect("err", STDERR_FILENO);
+    std::string program = FEDSTILL_PROGRAM;
+    std::vector<char*> argv{program.data()};
+    std::vector<std::string> copies = arguments;
+    for (auto& argument : copies) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    ::execv(program.c_str(), argv.data());
+    ::_exit(127);
+  }
+  void redirect(const std::string& name, int descriptor) const {
+    const int file = ::open((files_ / name).c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (file < 0 || ::dup2(file, descriptor) < 0) ::_exit(126);
+  }
+
+  TempFolder files_;
+  pid_t pid_ = -1;
+};
+
+struct Finished {
+  int code = 0;
+  std::string out, err;
+};
+
+inline Finished run_program(const std::vector<std::string>& arguments) {
+  Process process(arguments);
+  const int code = process.wait();
+  return {code, process.out(), process.err()};
+}
+
+}  // namespace fedstill::testing

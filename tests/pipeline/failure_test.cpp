@@ -1,0 +1,148 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "tests/pipeline/small_job.h"
+
+namespace fedstill::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class Failure : public Pipeline {
+ protected:
+  // Everything but the clients, which come from the reference run.
+  static Finished again(const std::string& name, std::vector<std::string> more) {
+    more.insert(more.end(), {"--clients-from", reference().string()});
+    return run_program(small_job(fresh(name), more));
+  }
+};
+
+TEST_F(Failure, UsageIsTwo) {
+  const Finished done = run_program({"simulate", "--wrokers", "3"});
+  EXPECT_EQ(done.code, 2);
+  EXPECT_THAT(done.err, HasSubstr("wrokers"));
+  EXPECT_EQ(run_program({"simulate", "--resume", "x", "--seed", "1"}).code, 2);
+}
+
+TEST_F(Failure, AJobErrorIsThreeAndLeavesNothing) {
+  for (const char* setting : {"clients.cuont=3", "clients.count=0", "clients.models=nope",
+                              "data.pool=6000", "clients.minimum=1000"}) {
+    const Finished done = run_program(small_job(fresh("bad"), {"--set", setting}));
+    EXPECT_EQ(done.code, 3) << setting << done.err;
+    EXPECT_THAT(done.err, HasSubstr("[job]"));
+    EXPECT_FALSE(fs::exists(fresh("bad")));
+  }
+}
+
+TEST_F(Failure, JsonTellsAnErrorToo) {
+  const Finished done =
+      run_program(small_job(fresh("bad"), {"--json", "--set", "clients.cuont=3"}));
+  const auto told = nlohmann::json::parse(done.out);
+  EXPECT_EQ(told.at("status"), "error");
+  EXPECT_EQ(told.at("exit_code"), 3);
+  EXPECT_THAT(told.at("message"), HasSubstr("clients.count"));
+}
+
+TEST_F(Failure, MissingDataIsFourAndLeavesNothing) {
+  const Finished done =
+      run_program(small_job(fresh("nodata"), {"--set", "data.source=idx:/nowhere"}));
+  EXPECT_EQ(done.code, 4) << done.err;
+  EXPECT_FALSE(fs::exists(fresh("nodata")));
+}
+
+TEST_F(Failure, DamagedFilesAreFive) {
+  for (const char* file : {"student.safetensors", "bundle.fsb", "cache/pool.predictions"}) {
+    std::string bytes = text_of(reference() / file);
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+    bytes.pop_back();
+    std::ofstream(fresh("damaged"), std::ios::binary) << bytes;
+    const Finished done = run_program({"inspect", fresh("damaged").string()});
+    EXPECT_EQ(done.code, 5) << file << done.err;
+  }
+  std::ofstream(fresh("nonsense")) << "hello";
+  EXPECT_EQ(run_program({"inspect", fresh("nonsense").string()}).code, 5);
+}
+
+TEST_F(Failure, ADamagedRunIsNotResumed) {
+  const auto run = fresh("damaged-run");
+  fs::copy(reference(), run, fs::copy_options::recursive);
+  std::ofstream(run / "split.json") << "{}";
+  const Finished done = run_program({"simulate", "--resume", run.string()});
+  EXPECT_EQ(done.code, 5) << done.err;
+  EXPECT_THAT(done.err, HasSubstr("split"));
+}
+
+TEST_F(Failure, AnUnwritableRunFolderIsSix) {
+  std::ofstream(fresh("file")) << "x";
+  const Finished done = run_program(small_job(fresh("file") / "run"));
+  EXPECT_EQ(done.code, 6) << done.err;
+  EXPECT_THAT(done.err, HasSubstr((fresh("file") / "run").string()));
+  EXPECT_EQ(run_program({"inspect", "/nowhere/x"}).code, 6);
+}
+
+TEST_F(Failure, AFullDiskIsSixAndAResumeGoesOn) {
+  const auto disk = fresh("disk");
+  fs::create_directory(disk);
+  if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=200k") != 0) {
+    GTEST_SKIP() << "no permission to mount: " << std::strerror(errno);
+  }
+  const Finished full = run_program(small_job(disk / "run"));
+  const int more = ::mount("tmpfs", disk.c_str(), "tmpfs", MS_REMOUNT, "size=64m");
+  const Finished resumed = run_program({"simulate", "--resume", (disk / "run").string()});
+  const std::string student = resumed.code == 0 ? student_of(disk / "run") : "";
+  ::umount(disk.c_str());
+  EXPECT_EQ(full.code, 6) << full.err;
+  EXPECT_THAT(full.err, HasSubstr("No space left"));
+  ASSERT_EQ(more, 0);
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(student, student_of(reference()));
+}
+
+TEST_F(Failure, TooLargeAFileIsSixAndLeavesNoPart) {
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  rlimit small = before;
+  small.rlim_cur = 20'000;  // the child inherits it; a client's update is larger
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  const Finished done = run_program(small_job(fresh("limited")));
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_EQ(done.code, 6) << done.err;
+  for (const auto& entry : fs::recursive_directory_iterator(fresh("limited"))) {
+    EXPECT_THAT(entry.path().filename().string(), Not(HasSubstr("update.safetensors")));
+    EXPECT_THAT(entry.path().filename().string(), Not(HasSubstr("tmp")));
+  }
+}
+
+TEST_F(Failure, TheGateIsSevenAndLeavesNoBundle) {
+  const Finished done =
+      again("gate", {"--set", "compression.calibration=percentile", "--set",
+                     "compression.percentile=50", "--set", "compression.minimum_agreement=1"});
+  EXPECT_EQ(done.code, 7) << done.err;
+  EXPECT_FALSE(fs::exists(fresh("gate") / "bundle.fsb"));
+  EXPECT_TRUE(fs::exists(fresh("gate") / "student.safetensors"));
+}
+
+TEST_F(Failure, NanInAClientIsEight) {
+  const Finished done =
+      run_program(small_job(fresh("nan"), {"--set", "clients.learning_rate=1e30"}));
+  EXPECT_EQ(done.code, 8) << done.err;
+  EXPECT_THAT(done.err, HasSubstr("learning rate"));
+  EXPECT_FALSE(fs::exists(fresh("nan") / "clients/client-00/update.safetensors"));
+}
+
+TEST_F(Failure, NanInTheStudentIsEight) {
+  const Finished done = again("nan-student", {"--set", "distillation.learning_rate=1e30", "--set",
+                                              "distillation.optimizer=sgd"});
+  EXPECT_EQ(done.code, 8) << done.err;
+  EXPECT_FALSE(fs::exists(fresh("nan-student") / "student.safetensors"));
+}
+
+}  // namespace
+}  // namespace fedstill::testing

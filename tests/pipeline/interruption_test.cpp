@@ -1,0 +1,85 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/pipeline/small_job.h"
+
+namespace fedstill::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Where a run is struck: as soon as this file holds this text.
+struct Moment {
+  const char* name;
+  const char* file;
+  const char* text;
+};
+
+class Interruption : public Pipeline {
+ protected:
+  static void resume_and_compare(const std::filesystem::path& run) {
+    const Finished resumed = run_program({"simulate", "--resume", run.string()});
+    ASSERT_EQ(resumed.code, 0) << resumed.err;
+    EXPECT_EQ(student_of(run), student_of(reference()));
+    EXPECT_EQ(report_of(run).at("bundle").at("sha256"),
+              report_of(reference()).at("bundle").at("sha256"));
+  }
+};
+
+TEST_F(Interruption, AKillAtAnyPointAndAResumeGiveTheSameStudent) {
+  const Moment moments[] = {{"start", "events.jsonl", "stage_started"},
+                            {"body", "metrics.csv", "client,client-02,2,"},
+                            {"head", "metrics.csv", "head,"},
+                            {"some", "events.jsonl", "client_finished"},
+                            {"teach", "events.jsonl", "\"teachers\""},
+                            {"student", "metrics.csv", "student,student,2,"},
+                            {"bundle", "events.jsonl", "\"stage\":\"bundle\""}};
+  for (const auto& moment : moments) {
+    SCOPED_TRACE(moment.name);
+    const auto run = fresh(std::string("kill-") + moment.name);
+    Process process(small_job(run, {"--workers", "2"}));
+    process.wait_for_text(run / moment.file, moment.text);
+    process.signal(SIGKILL);
+    process.wait();
+    resume_and_compare(run);
+  }
+}
+
+TEST_F(Interruption, CtrlCEndsWithItsOwnCodeAndAHint) {
+  const auto run = fresh("ctrl-c");
+  Process process(small_job(run, {"--set", "clients.epochs=400"}));
+  ASSERT_TRUE(process.wait_for_text(run / "metrics.csv", "client,")) << process.err();
+  process.signal(SIGINT);
+  EXPECT_EQ(process.wait(), 9);
+  EXPECT_THAT(process.err(), HasSubstr("--resume " + run.string()));
+  EXPECT_THAT(text_of(run / "events.jsonl"), HasSubstr("interrupted"));
+}
+
+TEST_F(Interruption, CtrlCInTheStudentAndAResumeGiveTheSameStudent) {
+  const auto run = fresh("ctrl-c-student");
+  Process process(small_job(run));
+  process.wait_for_text(run / "metrics.csv", "student,student,1,");
+  process.signal(SIGTERM);
+  process.wait();  // it may have been done just before
+  resume_and_compare(run);
+}
+
+TEST_F(Interruption, TwoProcessesCannotUseOneRun) {
+  const auto run = fresh("twice");
+  Process first(small_job(run, {"--set", "clients.epochs=400"}));
+  ASSERT_TRUE(first.wait_for_text(run / "metrics.csv", "client,")) << first.err();
+  const Finished second = run_program({"simulate", "--resume", run.string()});
+  EXPECT_EQ(second.code, 6);
+  EXPECT_THAT(second.err, HasSubstr("another fedstill is using this run folder"));
+  first.signal(SIGKILL);
+  first.wait();
+}
+
+TEST_F(Interruption, ResumingAFinishedRunChangesNothing) {
+  const auto run = fresh("finished");
+  std::filesystem::copy(reference(), run, std::filesystem::copy_options::recursive);
+  resume_and_compare(run);
+}
+
+}  // namespace
+}  // namespace fedstill::testing

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/launch/process.h"
+
+namespace fedstill::testing {
+
+// A whole job in a second or two: three clients of three architectures on synthetic images.
+inline std::vector<std::string> small_job(const std::filesystem::path& run,
+                                          const std::vector<std::string>& more = {}) {
+  std::vector<std::string> words{"simulate", "--run", run.string()};
+  for (const char* setting :
+       {"data.source=synthetic:4x1x16x16", "data.private=600", "data.pool=400",
+        "data.validation=100", "clients.count=3", "clients.models=mlp,lenet5,cnn3",
+        "clients.alpha=0.5", "clients.minimum=40", "clients.epochs=3", "clients.min_steps=30",
+        "clients.batch=32", "clients.warm_up_steps=5", "head.steps=40", "head.batch=32",
+        "distillation.epochs=4", "distillation.batch=50", "compression.images=128", "run.threads=1",
+        "compression.minimum_agreement=0.6"}) {
+    words.insert(words.end(), {"--set", setting});
+  }
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+inline nlohmann::json report_of(const std::filesystem::path& run) {
+  return nlohmann::json::parse(text_of(run / "report.json"));
+}
+
+inline std::string student_of(const std::filesystem::path& run) {
+  return report_of(run).at("student").at("sha256");
+}
+
+// Every test compares with one uninterrupted run.
+class Pipeline : public ::testing::Test {
+ public:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<TempFolder>();
+    result_ = run_program(small_job(reference(), {"--workers", "1", "--json"}));
+    ASSERT_EQ(result_.code, 0) << result_.err;
+  }
+  static void TearDownTestSuite() { folder_.reset(); }
+
+ protected:
+  static std::filesystem::path reference() { return *folder_ / "reference"; }
+  static std::filesystem::path fresh(const std::string& name) { return *folder_ / name; }
+  static const Finished& reference_result() { return result_; }
+
+ private:
+  static inline std::unique_ptr<TempFolder> folder_;
+  static inline Finished result_;
+};
+
+}  // namespace fedstill::testing

@@ -1,0 +1,168 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "data/readers.h"
+#include "launch/png_image.h"
+#include "model/atomic_file.h"
+#include "model/sha256.h"
+#include "tests/pipeline/small_job.h"
+
+namespace fedstill::testing {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+using WholeWay = Pipeline;
+
+json run_json(const std::vector<std::string>& arguments) {
+  const Finished done = run_program(arguments);
+  EXPECT_EQ(done.code, 0) << done.err;
+  return json::parse(done.out);
+}
+
+TEST_F(WholeWay, LeavesEverythingAUserWants) {
+  for (const char* file :
+       {"job.toml", "events.jsonl", "metrics.csv", "split.json", "cache/pool.predictions",
+        "cache/test.predictions", "student.safetensors", "student.onnx", "bundle.fsb",
+        "report.json", "report.html", "clients/client-00/update.safetensors"}) {
+    EXPECT_TRUE(std::filesystem::exists(reference() / file)) << file;
+  }
+  EXPECT_FALSE(std::filesystem::exists(reference() / "student.checkpoint"));
+  EXPECT_EQ(sha256_hex_of_file(reference() / "student.safetensors"), student_of(reference()));
+}
+
+TEST_F(WholeWay, ReportHoldsWhatScriptsRelyOn) {
+  const json r = report_of(reference());
+  EXPECT_EQ(r.at("job").at("clients").at("count"), 3);
+  EXPECT_EQ(r.at("seed"), 0);
+  EXPECT_EQ(r.at("split").at("hash").get<std::string>().size(), 64u);
+  ASSERT_EQ(r.at("clients").size(), 3u);
+  for (const auto& client : r.at("clients")) {
+    std::int64_t samples = 0;
+    for (const auto& count : client.at("class_counts")) samples += count.get<std::int64_t>();
+    EXPECT_EQ(client.at("samples"), samples);
+    EXPECT_GE(client.at("test_accuracy"), 0.0);
+    EXPECT_GT(client.at("seconds"), 0.0);
+    EXPECT_GE(client.at("loss_curve").size(), 3u);
+  }
+  EXPECT_EQ(r.at("clients")[1].at("architecture"), "lenet5");
+  EXPECT_EQ(r.at("rules").at(r.at("ensemble").at("rule").get<std::string>()),
+            r.at("ensemble").at("test_accuracy"));
+  EXPECT_GE(r.at("rules").size(), 9u);
+  EXPECT_GT(r.at("ensemble").at("pool_accuracy"), 0.3);
+  EXPECT_EQ(r.at("trust").at("weight").size(), 3u);
+  EXPECT_EQ(r.at("student").at("loss_curve").size(), 4u);
+  EXPECT_GT(r.at("student").at("test_accuracy"), 0.3);  // one in four by chance
+  EXPECT_NEAR(r.at("bundle").at("test_accuracy"), r.at("student").at("test_accuracy"), 0.1);
+  EXPECT_LT(r.at("bundle").at("layers").size(), 100u);
+  EXPECT_GE(r.at("samples").size(), 16u);
+  EXPECT_EQ(r.at("samples")[0].at("soft_label").size(), 4u);
+  EXPECT_EQ(r.at("samples")[0].at("weights").size(), 3u);
+  for (const char* stage : {"load", "clients", "teachers", "student", "bundle"}) {
+    EXPECT_GT(r.at("seconds").at(stage), 0.0) << stage;
+  }
+  EXPECT_GT(r.at("peak_rss_bytes"), 1 << 20);
+  EXPECT_GT(r.at("start_to_first_step_seconds"), 0.0);
+}
+
+TEST_F(WholeWay, PrintsOneJsonObjectOnStdout) {
+  const json printed = json::parse(reference_result().out);
+  EXPECT_EQ(printed.at("status"), "success");
+  EXPECT_EQ(printed.at("student"), report_of(reference()).at("student"));
+}
+
+TEST_F(WholeWay, FourWorkersGiveTheSameStudent) {
+  const Finished done = run_program(small_job(fresh("four"), {"--workers", "4"}));
+  ASSERT_EQ(done.code, 0) << done.err;
+  EXPECT_EQ(student_of(fresh("four")), student_of(reference()));
+  EXPECT_THAT(done.out, HasSubstr("student"));
+}
+
+TEST_F(WholeWay, AnotherSeedGivesAnotherStudent) {
+  const Finished done = run_program(small_job(fresh("seed"), {"--seed", "1", "--quiet"}));
+  ASSERT_EQ(done.code, 0) << done.err;
+  EXPECT_EQ(done.err, "");
+  EXPECT_NE(student_of(fresh("seed")), student_of(reference()));
+}
+
+TEST_F(WholeWay, InspectKnowsEveryFile) {
+  const std::pair<const char*, const char*> files[] = {
+      {"student.safetensors", "model"}, {"clients/client-02/update.safetensors", "model"},
+      {"bundle.fsb", "bundle"},         {"cache/pool.predictions", "prediction cache"},
+      {"split.json", "split"},          {"report.json", "report"}};
+  for (const auto& [file, kind] : files) {
+    EXPECT_EQ(run_json({"inspect", (reference() / file).string(), "--json"}).at("kind"), kind);
+  }
+  const json update = run_json(
+      {"inspect", (reference() / "clients/client-02/update.safetensors").string(), "--json"});
+  EXPECT_TRUE(update.at("outputs").contains("confidence"));
+  EXPECT_GT(update.at("total").at("parameters"), 1000);
+  const Finished table = run_program({"inspect", (reference() / "student.safetensors").string()});
+  EXPECT_THAT(table.out, HasSubstr("multiply-adds"));
+  EXPECT_THAT(table.out, HasSubstr(student_of(reference())));
+}
+
+TEST_F(WholeWay, EvaluateAgreesWithTheReport) {
+  const json r = report_of(reference());
+  const std::string source = "synthetic:4x1x16x16";
+  EXPECT_EQ(
+      run_json({"evaluate", (reference() / "bundle.fsb").string(), "--data", source, "--json"})
+          .at("test_accuracy"),
+      r.at("bundle").at("test_accuracy"));
+  EXPECT_EQ(run_json({"evaluate", (reference() / "student.safetensors").string(), "--data", source,
+                      "--json"})
+                .at("test_accuracy"),
+            r.at("student").at("test_accuracy"));
+  EXPECT_EQ(run_json({"evaluate", (reference() / "clients/client-01/update.safetensors").string(),
+                      "--data", source, "--json"})
+                .at("test_accuracy"),
+            r.at("clients")[1].at("test_accuracy"));
+}
+
+TEST_F(WholeWay, PredictReadsPng) {
+  const TrainTest data = read_source("synthetic:4x1x16x16");
+  const Images& images = *data.test.images;
+  const auto size = static_cast<std::size_t>(images.pixels_per_image());
+  write_file_atomically(fresh("one.png"),
+                        encode_png(std::span(images.pixels).first(size), images.shape));
+  const json found = run_json(
+      {"predict", (reference() / "bundle.fsb").string(), fresh("one.png").string(), "--json"});
+  ASSERT_EQ(found.at("images").size(), 1u);
+  EXPECT_GT(found.at("images")[0].at("probability"), 0.25);
+  EXPECT_LT(found.at("images")[0].at("class"), 4);
+
+  write_file_atomically(fresh("large.png"),
+                        encode_png(std::vector<std::uint8_t>(20 * 20), {1, 20, 20}));
+  const Finished refused =
+      run_program({"predict", (reference() / "bundle.fsb").string(), fresh("large.png").string()});
+  EXPECT_EQ(refused.code, 4);
+  EXPECT_THAT(refused.err, HasSubstr("1 × 20 × 20"));
+}
+
+TEST_F(WholeWay, ClientsOfAnotherRunServeAgain) {
+  const Finished same =
+      run_program(small_job(fresh("reuse"), {"--clients-from", reference().string()}));
+  ASSERT_EQ(same.code, 0) << same.err;
+  EXPECT_EQ(student_of(fresh("reuse")), student_of(reference()));
+  const Finished other =
+      run_program(small_job(fresh("other"), {"--clients-from", reference().string(), "--set",
+                                             "aggregation.rule=mean-prob"}));
+  ASSERT_EQ(other.code, 0) << other.err;
+  EXPECT_NE(student_of(fresh("other")), student_of(reference()));
+  EXPECT_EQ(report_of(fresh("other")).at("rules"), report_of(reference()).at("rules"));
+  const Finished refused = run_program(
+      small_job(fresh("refused"), {"--clients-from", reference().string(), "--seed", "5"}));
+  EXPECT_EQ(refused.code, 3);
+  EXPECT_FALSE(std::filesystem::exists(fresh("refused")));
+}
+
+TEST_F(WholeWay, ALiarIsMeasuredAndSurvived) {
+  const Finished done = run_program(small_job(fresh("liar"), {"--set", "clients.liars=1"}));
+  ASSERT_EQ(done.code, 0) << done.err;
+  const json clients = report_of(fresh("liar")).at("clients");
+  EXPECT_FALSE(clients[0].at("lies"));
+  EXPECT_TRUE(clients[2].at("lies"));
+}
+
+}  // namespace
+}  // namespace fedstill::testing
