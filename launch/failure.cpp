@@ -48,8 +48,8 @@ Failure describe(std::exception_ptr error) {
             "student.safetensors is kept; try another compression.calibration"};
   } catch (const DivergedError& e) {
     return {ExitCode::kDiverged, e.what(), "try a smaller learning rate"};
-  } catch (const Stopped&) {
-    return {ExitCode::kInterrupted, "interrupted", ""};
+  } catch (const Stopped& e) {
+    return {ExitCode::kInterrupted, e.what(), ""};
   } catch (const std::system_error& e) {
     return {ExitCode::kIo, e.what(), io_hint(e.code())};
   } catch (const std::bad_alloc&) {

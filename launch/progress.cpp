@@ -14,7 +14,7 @@ namespace fedstill {
 namespace {
 
 constexpr double kRedrawSeconds = 0.1;
-constexpr double kPlainSeconds = 5.0;
+constexpr double kPlainSeconds = 10.0;
 
 double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();

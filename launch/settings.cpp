@@ -15,7 +15,7 @@
 namespace fedstill {
 namespace {
 
-constexpr double kAny = 1e18;
+constexpr double kAny = std::numeric_limits<double>::infinity();
 constexpr double kMany = 1e9;
 
 void add_data(std::vector<Setting>& out, Job::Data& d) {
@@ -114,7 +114,7 @@ void add_compression(std::vector<Setting>& out, Job::Compression& c) {
   out.push_back({s, "scheme", &c.scheme, "8-bit weights and activations", 0, 0, {"w8a8"}});
   out.push_back({s, "calibration", &c.calibration, "how activation ranges are chosen", 0, 0,
                  calibration_methods()});
-  out.push_back({s, "percentile", &c.percentile, "percentile", 50, 100});
+  out.push_back({s, "percentile", &c.percentile, "percentile", 51, 100});
   out.push_back({s, "images", &c.images, "of the pool, to calibrate on", 1, kMany});
   out.push_back({s, "minimum_agreement", &c.minimum_agreement,
                  "with the float student; below it no bundle is written", 0, 1});

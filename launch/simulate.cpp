@@ -79,6 +79,7 @@ json run_in_folder(const Job& job, const RunFolder& folder, const Material& mate
 json start(const SimulateCommand& command, Progress& progress, std::atomic<bool>& stop) {
   Job job = effective_job(command);
   resolve_machine(job);
+  if (!command.clients_from.empty()) check_same_clients(command.clients_from, job);
   const auto began = std::chrono::steady_clock::now();
   const Material material = load_material(job);
   const std::chrono::duration<double> loading = std::chrono::steady_clock::now() - began;
@@ -86,7 +87,7 @@ json start(const SimulateCommand& command, Progress& progress, std::atomic<bool>
       RunFolder::create(command.run.empty() ? default_run_folder() : command.run, job);
   write_split(folder.file("split.json"), material.split);
   folder.remember("seconds", {{"load", loading.count()}});
-  if (!command.clients_from.empty()) take_clients(command.clients_from, folder, job);
+  if (!command.clients_from.empty()) take_clients(command.clients_from, folder);
   return run_in_folder(job, folder, material, false, progress, stop);
 }
 

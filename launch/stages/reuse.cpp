@@ -15,7 +15,7 @@ void copy_if_there(const fs::path& from, const fs::path& to) {
 
 }  // namespace
 
-void take_clients(const fs::path& other, const RunFolder& folder, const Job& job) {
+void check_same_clients(const fs::path& other, const Job& job) {
   if (!fs::exists(other / "job.toml")) {
     throw JobError("[run] --clients-from " + other.string() + ": holds no run");
   }
@@ -25,6 +25,9 @@ void take_clients(const fs::path& other, const RunFolder& folder, const Job& job
     throw JobError("[run] --clients-from " + other.string() +
                    ": its data, clients, head or seed differ from this job's");
   }
+}
+
+void take_clients(const fs::path& other, const RunFolder& folder) {
   for (const auto& entry : fs::directory_iterator(other / "clients")) {
     const std::string name = entry.path().filename().string();
     const fs::path record = fs::path("state") / (name + ".json");
