@@ -47,6 +47,8 @@ std::string_view kind_name(FileKind kind) {
       return "split";
     case FileKind::kReport:
       return "report";
+    case FileKind::kOnnx:
+      return "onnx";
   }
   return "";
 }
@@ -61,6 +63,7 @@ FileKind file_kind(const std::filesystem::path& path) {
     return FileKind::kModel;
   if (bytes.starts_with("{") && contains(bytes, "\"bundle\"")) return FileKind::kReport;
   if (bytes.starts_with("{") && contains(bytes, "\"clients\"")) return FileKind::kSplit;
+  if (bytes.starts_with("\x08\x08") && contains(bytes, "fedstill")) return FileKind::kOnnx;
   throw DecodeError("[file] " + path.string() + " is not a file that fedstill writes");
 }
 

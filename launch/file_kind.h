@@ -12,6 +12,7 @@ enum class FileKind {
   kCheckpoint,  // of a fit
   kSplit,       // JSON
   kReport,      // JSON
+  kOnnx,        // protobuf
 };
 std::string_view kind_name(FileKind kind);
 

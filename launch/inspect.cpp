@@ -139,13 +139,16 @@ Inspection contents(const fs::path& path, FileKind kind) {
       return split(path);
     case FileKind::kReport:
       return report(path);
+    case FileKind::kOnnx:
+      return {json::object(), "for other runtimes; the same network as the file beside it\n"};
   }
   return {};
 }
 
 }  // namespace
 
-Inspection inspect(const fs::path& file) {
+Inspection inspect(const fs::path& path) {
+  const fs::path file = fs::is_directory(path) ? path / "report.json" : path;
   const FileKind kind = file_kind(file);
   Inspection out = contents(file, kind);
   const std::string sha256 = sha256_hex_of_file(file);

@@ -13,7 +13,8 @@ struct Inspection {
 };
 
 // Any file that fedstill writes: a model or bundle as a table of nodes with shapes and costs, a
-// split, a prediction cache, a checkpoint, a report. Throws DecodeError or std::system_error.
-Inspection inspect(const std::filesystem::path& file);
+// split, a prediction cache, a checkpoint, a report (also given as its run folder). Throws
+// DecodeError or std::system_error.
+Inspection inspect(const std::filesystem::path& path);
 
 }  // namespace fedstill

@@ -57,13 +57,17 @@ std::vector<std::byte> encode_png(std::span<const std::uint8_t> pixels, const Im
 }
 
 Images read_png(const std::filesystem::path& path, std::int64_t channels) {
-  const auto bytes = read_file(path, kMaxPngBytes);
+  return decode_png(read_file(path, kMaxPngBytes), channels, path.string());
+}
+
+Images decode_png(std::span<const std::byte> bytes, std::int64_t channels,
+                  const std::string& origin) {
   PngImage image;
   if (!png_image_begin_read_from_memory(&image, bytes.data(), bytes.size())) {
-    throw DataError("[png] " + path.string() + ": " + image.message);
+    throw DataError("[png] " + origin + ": " + image.message);
   }
   if (image.width > kMaxSide || image.height > kMaxSide) {
-    throw DataError("[png] " + path.string() + " is " + std::to_string(image.width) + " × " +
+    throw DataError("[png] " + origin + " is " + std::to_string(image.width) + " × " +
                     std::to_string(image.height) + ", expected at most 4096 × 4096");
   }
   image.format = channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
@@ -72,7 +76,7 @@ Images read_png(const std::filesystem::path& path, std::int64_t channels) {
   std::vector<std::uint8_t> rows(area * found);
   const png_color background{0, 0, 0};
   if (!png_image_finish_read(&image, &background, rows.data(), 0, nullptr)) {
-    throw DataError("[png] " + path.string() + ": " + image.message);
+    throw DataError("[png] " + origin + ": " + image.message);
   }
   Images out{{static_cast<std::int64_t>(found), image.height, image.width}, {}};
   out.pixels.resize(rows.size());

@@ -15,8 +15,10 @@ namespace fedstill {
 std::vector<std::byte> encode_png(std::span<const std::uint8_t> pixels, const ImageShape& shape);
 
 // One image [C, H, W] of the wanted channels: colour is mixed to gray or gray copied as needed.
-// Throws DataError if it is not a PNG or larger than 4096 × 4096, std::system_error if unreadable.
-Images read_png(const std::filesystem::path& path, std::int64_t channels);
+// Throws DataError, naming the origin, if it is not a PNG or larger than 4096 × 4096.
+Images decode_png(std::span<const std::byte> bytes, std::int64_t channels,
+                  const std::string& origin);
+Images read_png(const std::filesystem::path& path, std::int64_t channels);  // or std::system_error
 
 std::string base64(std::span<const std::byte> bytes);
 

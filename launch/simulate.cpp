@@ -41,6 +41,7 @@ void announce(const Run& run, const Material& material, bool resumed) {
 }
 
 json run_stages(const Run& run, const Material& material) {
+  check_same_data(run.folder, material);
   Store store(run.folder.file("store"));
   Federation federation(coordinator_options(run.job, material), store);
   std::vector<ClientRecord> clients;

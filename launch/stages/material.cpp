@@ -1,7 +1,9 @@
 #include "launch/stages/material.h"
 
+#include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "data/data_error.h"
 #include "launch/job_check.h"
 #include "launch/stages/run.h"
 
@@ -58,6 +60,18 @@ Material load_material(const Job& job, const std::filesystem::path& saved_split)
   m.test_labels = HiddenLabels{m.data.test.labels};
   m.normalisation = measure_normalisation(m.pool.images);
   return m;
+}
+
+void check_same_data(const RunFolder& folder, const Material& material) {
+  const nlohmann::json found{{"pool", material.pool.hash()}};
+  const auto began_with = folder.recall("data");
+  if (!began_with) {
+    folder.remember("data", found);
+  } else if (*began_with != found) {
+    throw DataError("[run] " + folder.path().string() + " began with other images: pool " +
+                    began_with->value("pool", std::string("?")) + ", found " +
+                    found.at("pool").get<std::string>());
+  }
 }
 
 }  // namespace fedstill

@@ -9,6 +9,7 @@
 #include "data/readers.h"
 #include "data/split.h"
 #include "launch/job.h"
+#include "launch/run_folder.h"
 
 namespace fedstill {
 
@@ -30,5 +31,8 @@ struct Material {
 // Reads the source and deals it out: as saved_split says if that file exists (a resumed run), else
 // as the job says. Throws DataError, JobError or DecodeError.
 Material load_material(const Job& job, const std::filesystem::path& saved_split = {});
+
+// Throws DataError if a resumed run reads other images than those it began with.
+void check_same_data(const RunFolder& folder, const Material& material);
 
 }  // namespace fedstill

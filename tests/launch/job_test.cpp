@@ -9,6 +9,7 @@
 #include "launch/job_check.h"
 #include "launch/job_file.h"
 #include "launch/settings.h"
+#include "model/atomic_file.h"
 
 namespace fedstill {
 namespace {
@@ -145,6 +146,30 @@ TEST(JobFile, WritesEveryKeyWithAComment) {
     EXPECT_THAT(text, HasSubstr(std::string(setting.key) + " = " + toml_value(setting)));
   }
   EXPECT_THAT(text, HasSubstr("# "));
+}
+
+TEST(JobFile, NoDamageDoesMoreThanAJobError) {
+  const std::string good = write_job(Job{});
+  const auto survives = [](const std::string& text) {
+    Job job;
+    try {
+      apply_toml(job, text, "damaged");
+    } catch (const JobError&) {
+    }
+  };
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    survives(good.substr(0, i));
+    std::string flipped = good;
+    flipped[i] = static_cast<char>(flipped[i] ^ 0x15);
+    survives(flipped);
+  }
+}
+
+TEST(JobFile, TheReferenceShowsTheDefaultJob) {
+  const auto bytes = read_file(std::string(FEDSTILL_SOURCE_DIR) + "/docs/job.md", 1 << 20);
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  EXPECT_THAT(text, HasSubstr(write_job(Job{})))
+      << "put the output of fedstill simulate --print-job into docs/job.md";
 }
 
 TEST(JobFile, MissingFileIsAnIoError) {

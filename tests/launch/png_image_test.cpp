@@ -43,6 +43,26 @@ TEST(PngImage, EveryTruncationIsADataError) {
   EXPECT_THROW(read_png(temp / "none.png", 1), std::system_error);
 }
 
+TEST(PngImage, NoFlippedByteDoesMoreThanADataError) {
+  const auto good = encode_png(pattern(35), {1, 5, 7});
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    auto bytes = good;
+    bytes[i] ^= std::byte{0x21};
+    try {
+      const Images back = decode_png(bytes, 1, "flipped");
+      EXPECT_EQ(static_cast<std::size_t>(back.count() * back.pixels_per_image()),
+                back.pixels.size());
+    } catch (const DataError&) {
+    }
+  }
+}
+
+TEST(PngImage, RefusesASizeNobodyMeans) {
+  auto bytes = encode_png(pattern(35), {1, 5, 7});
+  bytes[18] = std::byte{0x7f};  // the width's third byte
+  EXPECT_THROW(decode_png(bytes, 1, "wide"), DataError);
+}
+
 TEST(Base64, KnowsTheVectorsOfItsStandard) {
   const std::pair<std::string_view, std::string_view> cases[] = {{"", ""},
                                                                  {"f", "Zg=="},

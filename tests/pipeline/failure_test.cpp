@@ -32,8 +32,9 @@ TEST_F(Failure, UsageIsTwo) {
 }
 
 TEST_F(Failure, AJobErrorIsThreeAndLeavesNothing) {
-  for (const char* setting : {"clients.cuont=3", "clients.count=0", "clients.models=nope",
-                              "data.pool=6000", "clients.minimum=1000"}) {
+  for (const char* setting :
+       {"clients.cuont=3", "clients.count=0", "clients.models=nope", "data.pool=6000",
+        "clients.minimum=1000", "data.source=synthetic:4x1x8x8"}) {
     const Finished done = run_program(small_job(fresh("bad"), {"--set", setting}));
     EXPECT_EQ(done.code, 3) << setting << done.err;
     EXPECT_THAT(done.err, HasSubstr("[job]"));
@@ -55,6 +56,19 @@ TEST_F(Failure, MissingDataIsFourAndLeavesNothing) {
       run_program(small_job(fresh("nodata"), {"--set", "data.source=idx:/nowhere"}));
   EXPECT_EQ(done.code, 4) << done.err;
   EXPECT_FALSE(fs::exists(fresh("nodata")));
+}
+
+TEST_F(Failure, OtherDataIsFour) {
+  const std::string bundle = (reference() / "bundle.fsb").string();
+  for (const char* source : {"synthetic:4x1x20x20", "synthetic:5x1x16x16"}) {
+    EXPECT_EQ(run_program({"evaluate", bundle, "--data", source}).code, 4) << source;
+  }
+  const auto run = fresh("other-data");
+  fs::copy(reference(), run, fs::copy_options::recursive);
+  std::ofstream(run / "state/data.json") << "{\"pool\": \"other\"}";
+  const Finished done = run_program({"simulate", "--resume", run.string()});
+  EXPECT_EQ(done.code, 4);
+  EXPECT_THAT(done.err, HasSubstr("began with other images"));
 }
 
 TEST_F(Failure, DamagedFilesAreFive) {

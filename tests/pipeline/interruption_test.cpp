@@ -48,11 +48,17 @@ TEST_F(Interruption, AKillAtAnyPointAndAResumeGiveTheSameStudent) {
 TEST_F(Interruption, CtrlCEndsWithItsOwnCodeAndAHint) {
   const auto run = fresh("ctrl-c");
   Process process(small_job(run, {"--set", "clients.epochs=400"}));
-  ASSERT_TRUE(process.wait_for_text(run / "metrics.csv", "client,")) << process.err();
+  ASSERT_TRUE(process.wait_for_text(run / "metrics.csv", ",50,")) << process.err();
   process.signal(SIGINT);
   EXPECT_EQ(process.wait(), 9);
   EXPECT_THAT(process.err(), HasSubstr("--resume " + run.string()));
   EXPECT_THAT(text_of(run / "events.jsonl"), HasSubstr("interrupted"));
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(run / "clients")) {
+    if (entry.path().filename() != "body.checkpoint") continue;
+    const Finished seen = run_program({"inspect", entry.path().string()});
+    EXPECT_EQ(seen.code, 0) << seen.err;
+    EXPECT_THAT(seen.out, HasSubstr("epochs done"));
+  }
 }
 
 TEST_F(Interruption, CtrlCInTheStudentAndAResumeGiveTheSameStudent) {

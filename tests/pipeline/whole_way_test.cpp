@@ -89,7 +89,8 @@ TEST_F(WholeWay, InspectKnowsEveryFile) {
   const std::pair<const char*, const char*> files[] = {
       {"student.safetensors", "model"}, {"clients/client-02/update.safetensors", "model"},
       {"bundle.fsb", "bundle"},         {"cache/pool.predictions", "prediction cache"},
-      {"split.json", "split"},          {"report.json", "report"}};
+      {"split.json", "split"},          {"report.json", "report"},
+      {"student.onnx", "onnx"},         {"", "report"}};
   for (const auto& [file, kind] : files) {
     EXPECT_EQ(run_json({"inspect", (reference() / file).string(), "--json"}).at("kind"), kind);
   }
@@ -154,6 +155,17 @@ TEST_F(WholeWay, ClientsOfAnotherRunServeAgain) {
       small_job(fresh("refused"), {"--clients-from", reference().string(), "--seed", "5"}));
   EXPECT_EQ(refused.code, 3);
   EXPECT_FALSE(std::filesystem::exists(fresh("refused")));
+}
+
+TEST_F(WholeWay, ClientsOfOneClassEach) {
+  const Finished done =
+      run_program(small_job(fresh("one-class"), {"--set", "clients.split=classes", "--set",
+                                                 "clients.classes=1", "--set", "clients.count=4"}));
+  ASSERT_EQ(done.code, 0) << done.err;
+  for (const auto& client : report_of(fresh("one-class")).at("clients")) {
+    const auto counts = client.at("class_counts").get<std::vector<std::int64_t>>();
+    EXPECT_EQ(std::ranges::count(counts, 0), 3);
+  }
 }
 
 TEST_F(WholeWay, ALiarIsMeasuredAndSurvived) {
