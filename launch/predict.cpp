@@ -78,8 +78,8 @@ nlohmann::json predict_files(const fs::path& bundle_path, const std::vector<fs::
                  {bundle.mean, bundle.deviation});
     const std::size_t classes = bundle.class_names.size();
     for (std::size_t i = 0; i < static_cast<std::size_t>(found.count()); ++i) {
-      const std::string name =
-          path.string() + (found.count() > 1 ? "[" + std::to_string(i) + "]" : "");
+      std::string name = path.string();
+      if (found.count() > 1) name.append("[").append(std::to_string(i)).append("]");
       list.push_back(one(name, std::span(logits).subspan(i * classes, classes), bundle));
     }
   }

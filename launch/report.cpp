@@ -116,8 +116,8 @@ std::string summary_text(const json& report) {
               bundle.at("scheme").get<std::string>() + ", " +
                   grouped(bundle.at("bytes").get<std::int64_t>() / 1024) + " kB instead of " +
                   grouped(bundle.at("float_bytes").get<std::int64_t>() / 1024) + " kB");
-  out += "\n" + duration_text(seconds) + ", peak memory " +
-         grouped(report.at("peak_rss_bytes").get<std::int64_t>() >> 20) + " MB\nStudent " +
+  out.append("\n").append(duration_text(seconds)).append(", peak memory ");
+  out += grouped(report.at("peak_rss_bytes").get<std::int64_t>() >> 20) + " MB\nStudent " +
          student.at("sha256").get<std::string>() + "\nReport  " +
          report.at("run").get<std::string>() + "/report.html\n";
   return out;
