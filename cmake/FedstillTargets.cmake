@@ -42,6 +42,7 @@ function(fedstill_fuzz target source folder)
   endif()
   if(FEDSTILL_BUILD_TESTS)
     add_test(NAME fuzz_${target} COMMAND fuzz_${target}
-      $<$<BOOL:${FEDSTILL_BUILD_FUZZ}>:-runs=0> "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${target}")
+      $<$<BOOL:${FEDSTILL_BUILD_FUZZ}>:-runs=0> "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${target}"
+      COMMAND_EXPAND_LISTS)
   endif()
 endfunction()

@@ -49,7 +49,7 @@ struct Job {
     std::string form = "pixels";
     std::int64_t steps = 600;
     std::int64_t batch = 128;
-    double learning_rate = 1e-3;
+    double learning_rate = 3e-3;
     double weight_decay = 1e-4;
     double dropout = 0.2;
   } head;
@@ -68,18 +68,18 @@ struct Job {
   } aggregation;
 
   struct Distillation {
-    std::string student = "cnn3";
+    std::string student = "resnet8-wide";
     std::string targets = "ensemble";
     std::string loss = "kl";
     double temperature = 1.0;
-    std::int64_t epochs = 15;
+    std::int64_t epochs = 10;
     std::int64_t batch = 128;
     std::string optimizer = "adam";
-    double learning_rate = 1e-3;
+    double learning_rate = 3e-3;
     double weight_decay = 0.0;
     std::string schedule = "cosine";
-    std::int64_t warm_up_steps = 0;
-    std::int64_t crop_padding = 0;
+    std::int64_t warm_up_steps = 100;
+    std::int64_t crop_padding = 2;
     bool flip = false;
     double erase = 0.0;
   } distillation;

@@ -1,11 +1,14 @@
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
+
+#include <nlohmann/json_fwd.hpp>
 
 namespace fedstill {
 
-// The report as one self-contained HTML page.
+// One self-contained HTML page that draws the report (the object of report.json): no network, no
+// other file; Chart.js, style and script are inside. Nothing of the report can become markup or
+// script. Parts that a report lacks are left out.
 std::string render_report_html(const nlohmann::json& report);
 
 }  // namespace fedstill

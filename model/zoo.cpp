@@ -23,7 +23,8 @@ constexpr Architecture kZoo[] = {{"mlp", zoo::mlp},
                                  {"vgg-small", zoo::vgg_small},
                                  {"mobilenetv2-small", zoo::mobilenetv2_small},
                                  {"ghostnet-small", zoo::ghostnet_small},
-                                 {"resnet8-wide", zoo::resnet8_wide}};
+                                 {"resnet8-wide", zoo::resnet8_wide},
+                                 {"cnn3-flat", zoo::cnn3_flat}};
 
 constexpr std::int64_t kMinImageSize = 16;
 

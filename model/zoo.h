@@ -16,7 +16,7 @@ struct ImageShape {
 };
 
 // Names make_model accepts, in a stable order: mlp, lenet5, cnn3, resnet8, resnet20, vgg-small,
-// mobilenetv2-small, ghostnet-small, resnet8-wide.
+// mobilenetv2-small, ghostnet-small, resnet8-wide, cnn3-flat.
 std::vector<std::string_view> zoo_names();
 
 // Builds an architecture of the zoo with initialised weights and the single output "logits" [N,

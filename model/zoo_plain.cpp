@@ -39,6 +39,14 @@ int cnn3(GraphBuilder& build, std::int64_t classes) {
   return pooled_classifier(build, node, classes);
 }
 
+int cnn3_flat(GraphBuilder& build, std::int64_t classes) {
+  int node = 0;
+  for (const std::int64_t width : {32, 64, 128}) {
+    node = build.conv_bn_relu(node, {.out = width, .stride = 2});
+  }
+  return build.linear(build.dropout(build.unary(node, Op::kFlatten), 0.3F), classes);
+}
+
 int vgg_small(GraphBuilder& build, std::int64_t classes) {
   int node = 0;
   for (const std::int64_t width : {64, 128, 256}) {

@@ -37,7 +37,7 @@ int resnet8(GraphBuilder& build, std::int64_t classes) {
 }
 
 int resnet8_wide(GraphBuilder& build, std::int64_t classes) {
-  return resnet(build, {.width = 32, .blocks = 1, .stem_stride = 1}, classes);
+  return resnet(build, {.width = 32, .blocks = 1, .stem_stride = 2}, classes);
 }
 
 int resnet20(GraphBuilder& build, std::int64_t classes) {

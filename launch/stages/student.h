@@ -15,7 +15,7 @@ namespace fedstill {
 struct StudentRecord {
   std::string architecture, sha256;
   std::int64_t parameters = 0;
-  double test_accuracy = 0.0, seconds = 0.0;
+  double validation_accuracy = 0.0, test_accuracy = 0.0, seconds = 0.0;
   std::vector<double> losses;
 };
 nlohmann::json to_json(const StudentRecord& record);
