@@ -31,7 +31,7 @@ std::string io_hint(const std::error_code& code) {
 
 }  // namespace
 
-Failure describe(std::exception_ptr error) {
+Failure describe(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const UsageError& e) {

@@ -13,6 +13,6 @@ struct Failure {
   std::string message;
   std::string hint;
 };
-Failure describe(std::exception_ptr error);
+Failure describe(const std::exception_ptr& error);
 
 }  // namespace fedstill

@@ -12,7 +12,7 @@ namespace fedstill {
 namespace {
 
 // Enough to find the first keys of our JSON files, which are written with sorted keys.
-constexpr std::size_t kLookBytes = 64 * 1024;
+constexpr std::size_t kLookBytes = std::size_t{64} * 1024;
 
 std::string first_bytes(const std::filesystem::path& path) {
   errno = 0;

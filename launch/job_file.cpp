@@ -86,6 +86,7 @@ void assign(const Setting& setting, const toml::node& node, const std::string& w
 [[noreturn]] void refuse_unknown(const std::vector<Setting>& settings, const std::string& name,
                                  const std::string& where) {
   std::vector<std::string> names;
+  names.reserve(settings.size());
   for (const auto& setting : settings) names.push_back(setting.name());
   const std::vector<std::string_view> known(names.begin(), names.end());
   throw JobError(where + ": unknown key " + name + did_you_mean(name, known));

@@ -111,6 +111,7 @@ std::vector<std::string> progress_lines(const std::string& stage,
   for (const auto& task : tasks) name_width = std::max(name_width, task.name.size());
   // Those at work first where not all fit.
   std::vector<const Progress::Task*> order;
+  order.reserve(tasks.size());
   for (const auto& task : tasks) order.push_back(&task);
   const auto room = static_cast<std::size_t>(std::max(1, options.height - 3));
   if (order.size() > room) {

@@ -85,7 +85,7 @@ RunFolder::~RunFolder() {
 }
 
 fs::path RunFolder::client(const std::string& name) const {
-  const fs::path folder = path_ / "clients" / name;
+  fs::path folder = path_ / "clients" / name;
   make_folder(folder);
   return folder;
 }

@@ -56,7 +56,7 @@ class ClientWork {
                                      fit_options("head", plan_.steps_per_epoch));
     if (lies_) always_claim(result.update.graph);
     write_model(folder_ / "update.safetensors", result.update.graph);
-    const ClientRecord record = describe(result);
+    ClientRecord record = describe(result);
     run_.folder.remember(plan_.name, to_json(record));
     std::error_code ignored;
     for (const char* part : {"body", "head"}) {
@@ -122,6 +122,7 @@ class ClientWork {
 
 void announce(const Run& run, const std::vector<ClientPlan>& plans) {
   std::vector<Progress::Task> tasks;
+  tasks.reserve(plans.size());
   for (const auto& plan : plans) {
     tasks.push_back({plan.name,
                      plan.architecture + ", " + grouped(plan.task.shard.images.count()) + " images",

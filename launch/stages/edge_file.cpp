@@ -96,9 +96,9 @@ EdgeFile make_edge_file(const Run& run, const Material& material, const Student&
   run.progress.begin_stage("compressing",
                            {{"bundle", run.job.compression.scheme, material.test.count()}});
   const auto saved = run.folder.recall("bundle");
-  const EdgeFile file = saved ? EdgeFile{read_file(run.folder.file("bundle.fsb"), kMaxBundleBytes),
-                                         bundle_record(*saved)}
-                              : compressed(run, material, student);
+  EdgeFile file = saved ? EdgeFile{read_file(run.folder.file("bundle.fsb"), kMaxBundleBytes),
+                                   bundle_record(*saved)}
+                        : compressed(run, material, student);
   char result[128];
   std::snprintf(result, sizeof(result), "%s: %.2f %% of the test images right, %lld kB",
                 file.record.scheme.c_str(), 100.0 * file.record.test_accuracy,

@@ -53,7 +53,7 @@ class Queue {
     return &item;
   }
 
-  void give_back(const WorkItem& item, std::exception_ptr error) {
+  void give_back(const WorkItem& item, const std::exception_ptr& error) {
     const std::lock_guard lock(mutex_);
     used_ -= item.memory_bytes;
     --at_work_;
@@ -64,7 +64,7 @@ class Queue {
     changed_.notify_all();
   }
 
-  void keep(std::exception_ptr error) {
+  void keep(const std::exception_ptr& error) {
     try {
       std::rethrow_exception(error);
     } catch (const Stopped&) {
@@ -94,6 +94,7 @@ void run_items(std::vector<WorkItem> items, int workers, std::int64_t memory_bud
   Queue queue(std::move(items), memory_budget, stop);
   {
     std::vector<std::jthread> threads;
+    threads.reserve(static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) threads.emplace_back([&queue] { queue.work(); });
   }
   queue.rethrow();
