@@ -56,7 +56,7 @@
       const g = c.ctx; g.save(); g.font = '600 11.5px system-ui, sans-serif'; g.textBaseline = 'middle';
       c.getDatasetMeta(0).data.forEach((bar, i) => {
         const text = rows[i].value.toFixed(1), inside = bar.x - bar.base > 44;
-        g.fillStyle = inside ? colour('--card') : colour('--ink'); g.textAlign = inside ? 'right' : 'left';
+        g.fillStyle = inside && !rows[i].colour().startsWith('rgba') ? colour('--card') : colour('--ink'); g.textAlign = inside ? 'right' : 'left';
         g.fillText(text, bar.x + (inside ? -7 : 5), bar.y);
       });
       g.restore();
