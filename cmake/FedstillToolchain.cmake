@@ -12,9 +12,10 @@ if(FEDSTILL_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER
   add_link_options(-fuse-ld=mold)
 endif()
 
+option(FEDSTILL_WERROR "Warnings are errors" OFF)
 add_library(fedstill_warnings INTERFACE)
 target_compile_options(fedstill_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-  $<$<BOOL:$ENV{CI}>:-Werror>)
+  $<$<BOOL:${FEDSTILL_WERROR}>:-Werror>)
 
 # g++ 12 warns of overlaps in "x" + std::to_string(i) that cannot be (GCC bug 105651).
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)

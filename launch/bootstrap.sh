@@ -2,12 +2,12 @@
 # FEDSTILL_DEPS  where the torch wheel and the Python oracles live (default .deps); several checkouts may share one.
 # FEDSTILL_BUILD the build folder (default build/release).
 
-FEDSTILL_DEPS=${FEDSTILL_DEPS:-$PWD/.deps}
-FEDSTILL_BUILD=${FEDSTILL_BUILD:-$PWD/build/release}
+FEDSTILL_DEPS=$(realpath -m "${FEDSTILL_DEPS:-.deps}")
+FEDSTILL_BUILD=$(realpath -m "${FEDSTILL_BUILD:-build/release}")
 
 packages=(g++ cmake ninja-build pkg-config ccache mold python3 python3-pip
-  libgtest-dev libgmock-dev libbenchmark-dev libcereal-dev libprotozero-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev
-  libspdlog-dev libsqlite3-dev libsqlitecpp-dev libzip-dev zlib1g-dev libpng-dev libssl-dev libjs-chart.js dataset-fashion-mnist)
+  libgtest-dev libgmock-dev libcereal-dev libprotozero-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev
+  libsqlite3-dev libsqlitecpp-dev libzip-dev zlib1g-dev libpng-dev libssl-dev libjs-chart.js dataset-fashion-mnist)
 torch_cpu=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 oracles=(numpy onnx onnxruntime safetensors)
 
@@ -19,7 +19,8 @@ require_system() {
   [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || die "needs Linux on x86-64, this is $(uname -s) on $(uname -m)"
   command -v dpkg-query > /dev/null || die "needs Debian 12, Ubuntu 24.04 or newer (no dpkg here); see CONTRIBUTING.md for the list of libraries"
   . /etc/os-release
-  case "$ID:${VERSION_ID%%.*}" in
+  local version=${VERSION_ID:-}  # unset on Debian testing
+  case "$ID:${version%%.*}" in
     debian:[1-9]|debian:10|debian:11) die "needs Debian 12 or newer, this is ${PRETTY_NAME}" ;;
     ubuntu:[1-9]|ubuntu:1[0-9]|ubuntu:2[0-3]) die "needs Ubuntu 24.04 or newer, this is ${PRETTY_NAME}" ;;
   esac
@@ -42,7 +43,7 @@ install_packages() {
   say "installing Debian packages: $missing"
   $sudo apt-get update -qq > /dev/null 2>&1 || true
   # shellcheck disable=SC2086
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing > "$FEDSTILL_DEPS/apt.log" 2>&1 \
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $missing > "$FEDSTILL_DEPS/apt.log" 2>&1 \
     || die "apt-get could not install them: $(tail -n 1 "$FEDSTILL_DEPS/apt.log") (whole log: $FEDSTILL_DEPS/apt.log)"
 }
 
@@ -59,11 +60,13 @@ pip_install() {  # pip_install FOLDER STAMP ARGUMENTS...
   [ "$(cat "$folder/.stamp" 2> /dev/null)" = "$stamp" ] && return 0
   say "downloading $stamp"
   rm -rf "$folder.partial"
-  python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location --target "$folder.partial" "$@" > "$FEDSTILL_DEPS/pip.log" 2>&1 \
+  mkdir -p "$FEDSTILL_DEPS/tmp"  # pip unpacks where the disk was checked
+  TMPDIR=$FEDSTILL_DEPS/tmp python3 -m pip install --quiet --no-cache-dir --disable-pip-version-check --no-warn-script-location --target "$folder.partial" "$@" > "$FEDSTILL_DEPS/pip.log" 2>&1 \
     || { rm -rf "$folder.partial"; die "download failed: $(grep -m 1 -i error "$FEDSTILL_DEPS/pip.log" || tail -n 1 "$FEDSTILL_DEPS/pip.log") (whole log: $FEDSTILL_DEPS/pip.log)"; }
   printf '%s\n' "$stamp" > "$folder.partial/.stamp"
   rm -rf "$folder"
   mv "$folder.partial" "$folder"
+  rm -rf "$FEDSTILL_DEPS/tmp"
 }
 
 install_torch() {  # install_torch cpu|cuda
@@ -81,37 +84,36 @@ install_torch() {  # install_torch cpu|cuda
 }
 
 configure() {
-  local stamp="$FEDSTILL_BUILD/.configured"
-  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$FEDSTILL_DEPS" ] && return 0
+  local stamp="$FEDSTILL_BUILD/.configured" log="$FEDSTILL_BUILD/configure.log" werror=${FEDSTILL_WERROR:-OFF}
+  [ "$(cat "$stamp" 2> /dev/null)" = "$FEDSTILL_DEPS $werror" ] && return 0
   command -v g++ > /dev/null || die "no C++ compiler: apt-get install g++"
-  cmake -S . -B "$FEDSTILL_BUILD" -G Ninja -DFEDSTILL_DEPS="$FEDSTILL_DEPS" > "$FEDSTILL_DEPS/cmake.log" 2>&1 \
-    || die "configure failed: $(grep -m 1 -A 2 Error "$FEDSTILL_DEPS/cmake.log" | tr '\n' ' ') (whole log: $FEDSTILL_DEPS/cmake.log)"
-  printf '%s\n' "$FEDSTILL_DEPS" > "$stamp"
+  mkdir -p "$FEDSTILL_BUILD" 2> /dev/null || die "cannot create $FEDSTILL_BUILD (FEDSTILL_BUILD may point elsewhere)"
+  cmake -S . -B "$FEDSTILL_BUILD" -G Ninja -DFEDSTILL_DEPS="$FEDSTILL_DEPS" -DFEDSTILL_WERROR="$werror" > "$log" 2>&1 \
+    || die "configure failed: $(grep -m 1 -A 2 Error "$log" | tr '\n' ' ') (whole log: $log)"
+  printf '%s\n' "$FEDSTILL_DEPS $werror" > "$stamp"
 }
 
-# set_up cpu|cuda [oracles]: everything a build needs, once. The stamp makes later runs skip the look-ups.
+# set_up cpu|cuda [oracles]: everything a build needs. Where nothing is missing it only looks.
 set_up() {
   mkdir -p "$FEDSTILL_DEPS" 2> /dev/null || die "cannot create $FEDSTILL_DEPS (FEDSTILL_DEPS may point elsewhere)"
-  local stamp="$FEDSTILL_DEPS/.ready-$*" want
-  want=$(sha256sum launch/bootstrap.sh | cut -c1-16)
-  if [ "$(cat "$stamp" 2> /dev/null)" != "$want" ] || [ ! -e "$FEDSTILL_DEPS/torch/torch/lib/libtorch_cpu.so" ]; then
-    exec 8> "$FEDSTILL_DEPS/.lock"
-    flock 8
-    require_system
-    install_packages
-    install_torch "$1"
-    [ "${2:-}" != oracles ] || pip_install oracles "${oracles[*]}" "${oracles[@]}"
-    printf '%s\n' "$want" > "$stamp"
-    exec 8>&-
-  fi
+  require_system
+  exec 8> "$FEDSTILL_DEPS/.lock"
+  flock 8
+  install_packages
+  install_torch "$1"
+  [ "${2:-}" != oracles ] || pip_install oracles "${oracles[*]}" "${oracles[@]}"
   configure
+  exec 8>&-
 }
 
 build() {  # build TARGET...
   local log="$FEDSTILL_BUILD/build.log"
+  exec 7> "$FEDSTILL_BUILD/.lock"
+  flock 7
   if [ -t 2 ] && [ "$(ninja -C "$FEDSTILL_BUILD" -n "$@" | grep -c '^\[')" -gt 0 ]; then
     ninja -C "$FEDSTILL_BUILD" "$@" >&2 || die "the build failed"
   else
     ninja -C "$FEDSTILL_BUILD" "$@" > "$log" 2>&1 || { grep -m 20 -E 'error|FAILED' "$log" >&2; die "the build failed (whole log: $log)"; }
   fi
+  exec 7>&-
 }

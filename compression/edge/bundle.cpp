@@ -38,7 +38,11 @@ void check(const EdgeBundle& bundle) {
                                 " class names, the model has " + std::to_string(classes));
   }
   const SampleShape& image = graph.input_shape();
-  const auto channels = image.size() == 3 ? static_cast<std::size_t>(image[0]) : 0;
+  if (image.size() != 3) {
+    throw std::invalid_argument("[bundle] the model takes inputs of rank " +
+                                std::to_string(image.size()) + ", expected images C × H × W");
+  }
+  const auto channels = static_cast<std::size_t>(image[0]);
   if (bundle.mean.size() != channels || bundle.deviation.size() != channels) {
     throw std::invalid_argument("[bundle] mean and deviation need one value for each of " +
                                 std::to_string(channels) + " channels");
