@@ -121,6 +121,18 @@ void check_subcommand(int argc, const char* const* argv) {
   }
 }
 
+// The job of a run that goes on is the one in its folder.
+void check_resume(const CLI::App& simulate) {
+  for (const char* other :
+       {"job", "--preset", "--run", "--clients-from", "--seed", "--set", "--print-job"}) {
+    if (simulate.count(other) == 0) continue;
+    throw UsageError(
+        "--resume takes the job from the run folder; only --workers, --quiet and --json go with "
+        "it, not " +
+        std::string(other));
+  }
+}
+
 std::string help_of_chosen(const CLI::App& root) {
   for (const CLI::App* sub : root.get_subcommands()) return sub->help();
   return root.help();
@@ -143,6 +155,7 @@ Command parse_command_line(int argc, const char* const* argv) {
     throw UsageError(error.what());
   }
   if (version) return VersionCommand{};
+  if (!commands.simulate.resume.empty()) check_resume(*root.get_subcommand("simulate"));
   return chosen(root, commands);
 }
 

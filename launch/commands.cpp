@@ -8,6 +8,7 @@
 #include "launch/inspect.h"
 #include "launch/job_file.h"
 #include "launch/machine.h"
+#include "launch/outside_text.h"
 #include "launch/predict.h"
 #include "launch/progress.h"
 #include "launch/report.h"
@@ -26,7 +27,7 @@ void run(const SimulateCommand& command) {
   nlohmann::json report = simulate(command, progress, stop_requested());
   if (command.json) {
     report.erase("samples");
-    std::cout << report.dump(1) << "\n";
+    std::cout << json_text(report, 1) << "\n";
   } else {
     std::cout << summary_text(report);
   }
@@ -34,17 +35,17 @@ void run(const SimulateCommand& command) {
 
 void run(const InspectCommand& command) {
   const Inspection found = inspect(command.file);
-  std::cout << (command.json ? found.data.dump(1) + "\n" : found.text);
+  std::cout << (command.json ? json_text(found.data, 1) + "\n" : found.text);
 }
 
 void run(const PredictCommand& command) {
   const nlohmann::json found = predict_files(command.bundle, command.images);
-  std::cout << (command.json ? found.dump(1) + "\n" : prediction_text(found));
+  std::cout << (command.json ? json_text(found, 1) + "\n" : prediction_text(found));
 }
 
 void run(const EvaluateCommand& command) {
   const nlohmann::json found = evaluate_file(command.model, command.data);
-  std::cout << (command.json ? found.dump(1) + "\n" : evaluation_text(found));
+  std::cout << (command.json ? json_text(found, 1) + "\n" : evaluation_text(found));
 }
 
 void run(const CompletionCommand& command) { std::cout << completion_script(command.shell); }
@@ -52,7 +53,7 @@ void run(const CompletionCommand& command) { std::cout << completion_script(comm
 void run(const VersionCommand& command) {
   const nlohmann::json versions = versions_json();
   if (command.json) {
-    std::cout << versions.dump(1) << "\n";
+    std::cout << json_text(versions, 1) << "\n";
     return;
   }
   for (const auto& [name, version] : versions.items()) {

@@ -12,6 +12,9 @@
 #include "data/data_error.h"
 #include "data/readers.h"
 #include "launch/file_kind.h"
+#include "launch/outside_text.h"
+#include "launch/run_bundle.h"
+#include "model/decode_error.h"
 #include "model/model_file.h"
 #include "training/predict.h"
 
@@ -40,16 +43,19 @@ void check_fits(const Graph& graph, std::int64_t classes, const Dataset& test,
   }
 }
 
-std::vector<std::int64_t> of_bundle(const EdgeBundle& bundle, const Dataset& test,
+std::vector<std::int64_t> of_bundle(const fs::path& path, const Dataset& test,
                                     const std::string& source) {
+  const EdgeBundle bundle = read_bundle(path);
   check_fits(bundle.model.graph, static_cast<std::int64_t>(bundle.class_names.size()), test,
              source);
   const ImageView view = whole(test);
   ClassifyOptions options;
   options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  const auto found = classify(
-      bundle.model, view.count(), [&](std::int64_t i) { return view.image(i); },
-      {bundle.mean, bundle.deviation}, options);
+  const auto found = run_bundle(path, [&] {
+    return classify(
+        bundle.model, view.count(), [&](std::int64_t i) { return view.image(i); },
+        {bundle.mean, bundle.deviation}, options);
+  });
   return {found.begin(), found.end()};
 }
 
@@ -58,17 +64,30 @@ Normalisation normalisation_beside(const fs::path& model, const Dataset& train) 
   for (int i = 0; i < kFoldersUp; ++i, folder = folder.parent_path()) {
     if (!fs::exists(folder / "bundle.fsb")) continue;
     const EdgeBundle bundle = read_bundle(folder / "bundle.fsb");
+    if (bundle.mean.size() != static_cast<std::size_t>(train.images->shape.channels)) break;
     return {bundle.mean, bundle.deviation};
   }
   return measure_normalisation(whole(train));
 }
 
+// A file may name any node as its output, or none.
+std::int64_t classes_of(const Graph& graph, const fs::path& path) {
+  const auto logits = graph.outputs.find("logits");
+  if (logits == graph.outputs.end()) {
+    throw DecodeError("[evaluate] " + path.string() + ": has no output \"logits\"");
+  }
+  const SampleShape shape = infer_shapes(graph)[static_cast<std::size_t>(logits->second)];
+  if (shape.size() != 1) {
+    throw DecodeError("[evaluate] " + path.string() + ": \"logits\" has " +
+                      std::to_string(shape.size()) + " dimensions, expected 1");
+  }
+  return shape.front();
+}
+
 std::vector<std::int64_t> of_model(const fs::path& path, const TrainTest& data,
                                    const std::string& source) {
   const Graph graph = read_model(path);
-  const auto shapes = infer_shapes(graph);
-  check_fits(graph, shapes[static_cast<std::size_t>(graph.output("logits"))].at(0), data.test,
-             source);
+  check_fits(graph, classes_of(graph, path), data.test, source);
   const std::vector<std::string> outputs{"logits"};
   const auto scores =
       predict(graph, outputs, whole(data.test), normalisation_beside(path, data.train));
@@ -77,6 +96,10 @@ std::vector<std::int64_t> of_model(const fs::path& path, const TrainTest& data,
 }
 
 json score(const std::vector<std::int64_t>& found, const Dataset& test) {
+  if (found.size() != test.labels.size()) {
+    throw DataError("[evaluate] " + std::to_string(found.size()) + " answers for " +
+                    std::to_string(test.labels.size()) + " images");
+  }
   std::vector<double> right(test.class_names.size()), seen(test.class_names.size());
   for (std::size_t i = 0; i < found.size(); ++i) {
     const auto label = static_cast<std::size_t>(test.labels[i]);
@@ -100,9 +123,8 @@ json score(const std::vector<std::int64_t>& found, const Dataset& test) {
 json evaluate_file(const fs::path& model, const std::string& source) {
   const bool is_bundle = file_kind(model) == FileKind::kBundle;
   const TrainTest data = read_source(source);
-  json out = score(
-      is_bundle ? of_bundle(read_bundle(model), data.test, source) : of_model(model, data, source),
-      data.test);
+  json out = score(is_bundle ? of_bundle(model, data.test, source) : of_model(model, data, source),
+                   data.test);
   out["model"] = model.string();
   out["kind"] = is_bundle ? "bundle" : "model";
   out["data"] = source;
@@ -115,7 +137,7 @@ std::string evaluation_text(const json& evaluation) {
   for (const auto& c : evaluation.at("per_class")) {
     if (c.at("accuracy").is_null()) continue;
     std::snprintf(text, sizeof(text), "%6.2f %%  %s\n", 100.0 * c.at("accuracy").get<double>(),
-                  c.at("name").get<std::string>().c_str());
+                  printable(c.at("name")).c_str());
     out += text;
   }
   std::snprintf(text, sizeof(text), "%6.2f %%  of %s test images\n",

@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "launch/outside_text.h"
+
 namespace fedstill {
 namespace {
 
@@ -72,7 +74,7 @@ void EventLog::event(std::string_view name, const nlohmann::json& details) {
   line["time"] = seconds_since_epoch();
   line["event"] = name;
   for (const auto& [key, value] : details.items()) line[key] = value;
-  events_.append(line.dump());
+  events_.append(json_text(line));
 }
 
 void EventLog::metric(std::string_view stage, std::string_view who, std::int64_t epoch,

@@ -1,5 +1,8 @@
 #include "launch/failure.h"
 
+#include <c10/util/Exception.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
@@ -14,6 +17,8 @@
 namespace fedstill {
 namespace {
 
+constexpr const char* kBug = "this is a bug in fedstill; please report it";
+
 std::string io_hint(const std::error_code& code) {
   if (code == std::errc::no_space_on_device) {
     return "free some space, then go on with simulate --resume";
@@ -27,6 +32,17 @@ std::string io_hint(const std::error_code& code) {
   }
   if (code == std::errc::resource_unavailable_try_again) return "wait for it, or stop it first";
   return "";
+}
+
+const Failure kOutOfMemory{ExitCode::kIo, "out of memory",
+                           "fewer --workers or a smaller batch need less"};
+
+// LibTorch's message without the lines of its stack; its allocator has no type of error of its own.
+Failure describe_torch(const c10::Error& error) {
+  std::string what = error.what_without_backtrace();
+  what.resize(std::min(what.find('\n'), what.size()));
+  if (what.find("DefaultCPUAllocator") != std::string::npos) return kOutOfMemory;
+  return {ExitCode::kInternal, what, kBug};
 }
 
 }  // namespace
@@ -53,11 +69,13 @@ Failure describe(const std::exception_ptr& error) {
   } catch (const std::system_error& e) {
     return {ExitCode::kIo, e.what(), io_hint(e.code())};
   } catch (const std::bad_alloc&) {
-    return {ExitCode::kIo, "out of memory", "fewer --workers or a smaller batch need less"};
+    return kOutOfMemory;
+  } catch (const c10::Error& e) {
+    return describe_torch(e);
   } catch (const std::exception& e) {
-    return {ExitCode::kInternal, e.what(), "this is a bug in fedstill; please report it"};
+    return {ExitCode::kInternal, e.what(), kBug};
   } catch (...) {
-    return {ExitCode::kInternal, "unknown error", "this is a bug in fedstill; please report it"};
+    return {ExitCode::kInternal, "unknown error", kBug};
   }
 }
 

@@ -7,6 +7,7 @@
 #include "data/split.h"
 #include "launch/file_kind.h"
 #include "launch/inspect_graph.h"
+#include "launch/outside_text.h"
 #include "launch/progress.h"
 #include "launch/report.h"
 #include "launch/text_table.h"
@@ -14,6 +15,7 @@
 #include "model/decode_error.h"
 #include "model/model_file.h"
 #include "model/sha256.h"
+#include "model/strict_json.h"
 #include "training/checkpoint.h"
 
 namespace fedstill {
@@ -48,11 +50,11 @@ Inspection bundle(const fs::path& path) {
   out.data["agreement"] = b.agreement;
   out.data["onnx_bytes"] = b.onnx.size();
   std::string names;
-  for (const auto& name : b.class_names) names += (names.empty() ? "" : ", ") + name;
+  for (const auto& name : b.class_names) names += (names.empty() ? "" : ", ") + printable(name);
   char agreement[64];
   std::snprintf(agreement, sizeof(agreement), "%.2f %%", 100.0 * b.agreement);
-  out.text += "scheme " + b.model.scheme + ", agreement with the float student " + agreement +
-              "\nclasses: " + names + "\n";
+  out.text += "scheme " + printable(b.model.scheme) + ", agreement with the float student " +
+              agreement + "\nclasses: " + names + "\n";
   return out;
 }
 
@@ -91,7 +93,7 @@ Inspection cache(const fs::path& path) {
            {"classes", key.classes},
            {"clients", clients}},
           text_table(rows) + grouped(key.samples) + " images, " + std::to_string(key.classes) +
-              " classes, images " + key.images + "\n"};
+              " classes, images " + printable(key.images) + "\n"};
 }
 
 Inspection checkpoint(const fs::path& path) {
@@ -114,8 +116,7 @@ Inspection checkpoint(const fs::path& path) {
 Inspection report(const fs::path& path) {
   const auto bytes = read_file(path, kMaxBytes);
   const auto* text = reinterpret_cast<const char*>(bytes.data());
-  json data = json::parse(text, text + bytes.size(), nullptr, false);
-  if (data.is_discarded()) throw DecodeError("[report] " + path.string() + " is not JSON");
+  json data = parse_strict_json({text, bytes.size()}, path.string());
   try {
     data.erase("samples");
     std::string summary = summary_text(data);

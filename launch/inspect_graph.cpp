@@ -1,5 +1,6 @@
 #include "launch/inspect_graph.h"
 
+#include "launch/outside_text.h"
 #include "launch/progress.h"
 #include "launch/text_table.h"
 #include "model/cost.h"
@@ -56,14 +57,15 @@ Inspection inspect_graph(const Graph& graph) {
   rows.push_back(row("total", "", "", total));
   std::string outputs;
   for (const auto& [name, node] : graph.outputs) {
-    outputs += (outputs.empty() ? "" : ", ") + name + " = " +
-               graph.nodes[static_cast<std::size_t>(node)].name;
+    outputs += (outputs.empty() ? "" : ", ") +
+               printable(name + " = " + graph.nodes[static_cast<std::size_t>(node)].name);
   }
   return {{{"architecture", graph.architecture},
            {"nodes", nodes},
            {"outputs", graph.outputs},
            {"total", cost_json(total)}},
-          text_table(rows) + "architecture " + graph.architecture + "; outputs: " + outputs + "\n"};
+          text_table(rows) + "architecture " + printable(graph.architecture) +
+              "; outputs: " + outputs + "\n"};
 }
 
 }  // namespace fedstill

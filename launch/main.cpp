@@ -5,12 +5,12 @@
 #include "launch/command_line.h"
 #include "launch/commands.h"
 #include "launch/failure.h"
+#include "launch/outside_text.h"
 #include "launch/stop_signal.h"
 #include "training/threads.h"
 
+namespace fedstill {
 namespace {
-
-using namespace fedstill;
 
 bool wants_json(int argc, const char* const* argv) {
   for (int i = 1; i < argc; ++i) {
@@ -24,26 +24,28 @@ int report_failure(const Failure& failure, bool as_json) {
   std::cerr << "fedstill: " << failure.message << "\n";
   if (!failure.hint.empty()) std::cerr << "hint: " << failure.hint << "\n";
   if (as_json) {
-    std::cout << nlohmann::json{{"status", "error"},
-                                {"exit_code", code},
-                                {"message", failure.message},
-                                {"hint", failure.hint}}
+    std::cout << json_text(nlohmann::json{{"status", "error"},
+                                          {"exit_code", code},
+                                          {"message", failure.message},
+                                          {"hint", failure.hint}})
               << std::endl;
   }
   return code;
 }
 
 }  // namespace
+}  // namespace fedstill
 
 int main(int argc, char** argv) {
   try {
-    tune_allocator();
-    install_stop_signals();
-    run_command(parse_command_line(argc, argv));
+    fedstill::tune_allocator();
+    fedstill::install_stop_signals();
+    fedstill::run_command(fedstill::parse_command_line(argc, argv));
     std::cout.flush();
     if (!std::cout) throw std::system_error(errno, std::generic_category(), "[stdout]");
-    return static_cast<int>(ExitCode::kOk);
+    return static_cast<int>(fedstill::ExitCode::kOk);
   } catch (...) {
-    return report_failure(describe(std::current_exception()), wants_json(argc, argv));
+    return fedstill::report_failure(fedstill::describe(std::current_exception()),
+                                    fedstill::wants_json(argc, argv));
   }
 }

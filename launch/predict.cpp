@@ -10,7 +10,9 @@
 #include "compression/edge/classify.h"
 #include "data/data_error.h"
 #include "data/readers.h"
+#include "launch/outside_text.h"
 #include "launch/png_image.h"
+#include "launch/run_bundle.h"
 #include "model/atomic_file.h"
 
 namespace fedstill {
@@ -70,12 +72,12 @@ nlohmann::json predict_files(const fs::path& bundle_path, const std::vector<fs::
     const Images found = read_images(path, bundle.model.graph.input_shape().front());
     check_shape(found, bundle, path);
     const auto size = static_cast<std::size_t>(found.pixels_per_image());
-    const auto logits =
-        evaluate(bundle.model, found.count(),
-                 [&](std::int64_t i) {
-                   return std::span(found.pixels).subspan(static_cast<std::size_t>(i) * size, size);
-                 },
-                 {bundle.mean, bundle.deviation});
+    const PixelSource pixels = [&](std::int64_t i) {
+      return std::span(found.pixels).subspan(static_cast<std::size_t>(i) * size, size);
+    };
+    const auto logits = run_bundle(bundle_path, [&] {
+      return evaluate(bundle.model, found.count(), pixels, {bundle.mean, bundle.deviation});
+    });
     const std::size_t classes = bundle.class_names.size();
     for (std::size_t i = 0; i < static_cast<std::size_t>(found.count()); ++i) {
       std::string name = path.string();
@@ -91,8 +93,7 @@ std::string prediction_text(const nlohmann::json& predictions) {
   for (const auto& p : predictions.at("images")) {
     char share[32];
     std::snprintf(share, sizeof(share), "%5.1f %%", 100.0 * p.at("probability").get<double>());
-    out += p.at("image").get<std::string>() + "  " + p.at("name").get<std::string>() + "  " +
-           share + "\n";
+    out += printable(p.at("image")) + "  " + printable(p.at("name")) + "  " + share + "\n";
   }
   return out;
 }

@@ -5,6 +5,7 @@
 
 #include "launch/job_file.h"
 #include "launch/machine.h"
+#include "launch/outside_text.h"
 #include "launch/report_html.h"
 #include "launch/report_samples.h"
 #include "model/atomic_file.h"
@@ -82,10 +83,12 @@ json make_report(const Run& run, const Material& material, const std::vector<Cli
   report["student"] = to_json(student.record);
   report["bundle"] = to_json(bundle.record);
   report["samples"] = sample_list(run.job, material, teaching);
-  report["seconds"] = run.folder.recall("seconds").value_or(json::object());
+  report["seconds"] = stage_seconds(run);
   report["peak_rss_bytes"] = peak_rss_bytes();
-  report["start_to_first_step_seconds"] =
-      run.folder.recall("first_step").value_or(json{{"seconds", nullptr}}).at("seconds");
+  report["start_to_first_step_seconds"] = nullptr;
+  run.folder.recall("first_step", [&](const json& saved) {
+    report["start_to_first_step_seconds"] = saved.at("seconds").get<double>();
+  });
   report["machine"] = machine_json();
   report["versions"] = versions_json();
   return report;
@@ -93,7 +96,7 @@ json make_report(const Run& run, const Material& material, const std::vector<Cli
 
 void write_report(const RunFolder& folder, const json& report) {
   write_file_atomically(folder.file("report.html"), render_report_html(report));
-  write_file_atomically(folder.file("report.json"), report.dump(1));
+  write_file_atomically(folder.file("report.json"), json_text(report, 1));
 }
 
 std::string summary_text(const json& report) {
@@ -108,18 +111,18 @@ std::string summary_text(const json& report) {
   std::string out = "\nRight on the test images:\n";
   out += line("client", best, "the best of " + std::to_string(report.at("clients").size()));
   out += line("ensemble", report.at("ensemble").at("test_accuracy"),
-              report.at("ensemble").at("rule").get<std::string>());
+              printable(report.at("ensemble").at("rule")));
   out += line("student", student.at("test_accuracy"),
-              student.at("architecture").get<std::string>() + ", " +
-                  grouped(student.at("parameters")) + " parameters");
+              printable(student.at("architecture")) + ", " + grouped(student.at("parameters")) +
+                  " parameters");
   out += line("bundle", bundle.at("test_accuracy"),
-              bundle.at("scheme").get<std::string>() + ", " +
+              printable(bundle.at("scheme")) + ", " +
                   grouped(bundle.at("bytes").get<std::int64_t>() / 1024) + " kB instead of " +
                   grouped(bundle.at("float_bytes").get<std::int64_t>() / 1024) + " kB");
   out.append("\n").append(duration_text(seconds)).append(", peak memory ");
   out += grouped(report.at("peak_rss_bytes").get<std::int64_t>() >> 20) + " MB\nStudent " +
-         student.at("sha256").get<std::string>() + "\nReport  " +
-         report.at("run").get<std::string>() + "/report.html\n";
+         printable(student.at("sha256")) + "\nReport  " + printable(report.at("run")) +
+         "/report.html\n";
   return out;
 }
 

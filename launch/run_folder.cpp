@@ -9,8 +9,10 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "launch/job_file.h"
+#include "launch/outside_text.h"
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
 
@@ -43,28 +45,82 @@ int lock_folder(const fs::path& folder) {
   return file;
 }
 
+// True if this call made the folder: of two runs that want the same name, one comes second.
+bool claim(const fs::path& folder) {
+  if (folder.has_parent_path()) make_folder(folder.parent_path());
+  std::error_code error;
+  const bool created = fs::create_directory(folder, error);
+  if (error) throw std::system_error(error, "[run] cannot create " + folder.string());
+  return created;
+}
+
+void check_holds_no_run(const fs::path& folder) {
+  std::error_code ignored;
+  if (!fs::exists(folder / "job.toml", ignored)) return;
+  throw JobError("[run] " + folder.string() + " already holds a run; go on with --resume " +
+                 folder.string() + " or give another --run");
+}
+
+void check_unused(const fs::path& folder) {
+  check_holds_no_run(folder);
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().filename() == "lock") continue;  // of an attempt that failed
+    throw JobError("[run] " + folder.string() + " is not empty; give another --run");
+  }
+}
+
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// NAME.tmp.PROCESS.COUNTER, as write_file_atomically calls what is not finished.
+bool is_unfinished(const std::string& name) {
+  const auto mark = name.rfind(".tmp.");
+  if (mark == std::string::npos) return false;
+  const auto numbers = std::string_view(name).substr(mark + 5);
+  const auto dot = numbers.find('.');
+  return dot != std::string_view::npos && is_number(numbers.substr(0, dot)) &&
+         is_number(numbers.substr(dot + 1));
+}
+
+// What a killed process was writing; nobody else writes here while the lock is held.
+void sweep(const fs::path& folder) {
+  std::vector<fs::path> unfinished;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file() && is_unfinished(entry.path().filename().string())) {
+      unfinished.push_back(entry.path());
+    }
+  }
+  for (const auto& path : unfinished) fs::remove(path);
+}
+
 }  // namespace
 
 RunFolder RunFolder::create(const fs::path& folder, const Job& job) {
-  std::error_code ignored;
-  const bool existed = fs::exists(folder, ignored);
-  if (existed && fs::exists(folder / "job.toml", ignored)) {
-    throw JobError("[run] " + folder.string() + " already holds a run; go on with --resume " +
-                   folder.string() + " or give another --run");
+  const bool created = claim(folder);
+  if (!created) check_unused(folder);
+  return begin(folder, created, job);
+}
+
+RunFolder RunFolder::create_default(const Job& job) {
+  for (;;) {
+    const fs::path folder = default_run_folder();
+    if (claim(folder)) return begin(folder, true, job);
   }
-  if (existed && fs::is_directory(folder, ignored) && !fs::is_empty(folder, ignored)) {
-    throw JobError("[run] " + folder.string() + " is not empty; give another --run");
-  }
-  make_folder(folder);
+}
+
+RunFolder RunFolder::begin(const fs::path& folder, bool created, const Job& job) {
+  RunFolder run(folder, lock_folder(folder));  // if this fails the folder is another run's
+  check_holds_no_run(folder);
   try {
-    RunFolder run(folder, lock_folder(folder));
     for (const char* part : {"clients", "cache", "state"}) make_folder(folder / part);
     write_file_atomically(run.file("job.toml"), write_job(job));
-    return run;
   } catch (...) {
-    if (!existed) fs::remove_all(folder, ignored);
+    std::error_code ignored;
+    if (created) fs::remove_all(folder, ignored);
     throw;
   }
+  return run;
 }
 
 RunFolder RunFolder::reopen(const fs::path& folder, Job& job) {
@@ -73,6 +129,7 @@ RunFolder RunFolder::reopen(const fs::path& folder, Job& job) {
     throw JobError("[run] " + folder.string() + " holds no run: job.toml is missing");
   }
   RunFolder run(folder, lock_folder(folder));
+  sweep(folder);
   apply_job_file(job, run.file("job.toml"));
   return run;
 }
@@ -93,7 +150,7 @@ fs::path RunFolder::client(const std::string& name) const {
 void RunFolder::remember(const std::string& name, const nlohmann::json& value) const {
   const fs::path path = path_ / "state" / (name + ".json");
   make_folder(path.parent_path());
-  write_file_atomically(path, value.dump(1));
+  write_file_atomically(path, json_text(value, 1));
 }
 
 std::optional<nlohmann::json> RunFolder::recall(const std::string& name) const {
@@ -105,6 +162,19 @@ std::optional<nlohmann::json> RunFolder::recall(const std::string& name) const {
   auto value = nlohmann::json::parse(text, text + bytes.size(), nullptr, false);
   if (value.is_discarded()) throw DecodeError("[run] " + path.string() + " is not JSON");
   return value;
+}
+
+bool RunFolder::recall(const std::string& name,
+                       const std::function<void(const nlohmann::json&)>& take) const {
+  const auto value = recall(name);
+  if (!value) return false;
+  try {
+    take(*value);
+  } catch (const nlohmann::json::exception& error) {
+    throw DecodeError("[run] " + (path_ / "state" / (name + ".json")).string() + ": " +
+                      error.what());
+  }
+  return true;
 }
 
 fs::path default_run_folder() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -18,7 +19,10 @@ class RunFolder {
   // A new run. Throws JobError if the folder already holds something. If the job file cannot be
   // written, a folder that was created here is removed again.
   static RunFolder create(const std::filesystem::path& folder, const Job& job);
-  // A run to go on with, and its job. Throws JobError where there is none.
+  // The same in the first default_run_folder() that no other run takes.
+  static RunFolder create_default(const Job& job);
+  // A run to go on with, and its job; what a killed process left half written is removed. Throws
+  // JobError where there is none.
   static RunFolder reopen(const std::filesystem::path& folder, Job& job);
 
   ~RunFolder();
@@ -32,9 +36,14 @@ class RunFolder {
   // What a finished part of the run wants to remember: state/<name>.json, written atomically.
   void remember(const std::string& name, const nlohmann::json& value) const;
   std::optional<nlohmann::json> recall(const std::string& name) const;  // DecodeError if damaged
+  // Hands it to take; false if there is none. What take finds missing or of a wrong type in it is a
+  // DecodeError naming the file.
+  bool recall(const std::string& name,
+              const std::function<void(const nlohmann::json&)>& take) const;
 
  private:
   RunFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}
+  static RunFolder begin(const std::filesystem::path& folder, bool created, const Job& job);
   std::filesystem::path path_;
   int lock_;
 };

@@ -77,6 +77,10 @@ json run_in_folder(const Job& job, const RunFolder& folder, const Material& mate
   }
 }
 
+void set_workers(Job& job, const SimulateCommand& command) {
+  if (command.workers) apply_assignment(job, "run.workers=" + std::to_string(*command.workers));
+}
+
 json start(const SimulateCommand& command, Progress& progress, std::atomic<bool>& stop) {
   Job job = effective_job(command);
   resolve_machine(job);
@@ -85,29 +89,19 @@ json start(const SimulateCommand& command, Progress& progress, std::atomic<bool>
   const Material material = load_material(job);
   const std::chrono::duration<double> loading = std::chrono::steady_clock::now() - began;
   const RunFolder folder =
-      RunFolder::create(command.run.empty() ? default_run_folder() : command.run, job);
+      command.run.empty() ? RunFolder::create_default(job) : RunFolder::create(command.run, job);
   write_split(folder.file("split.json"), material.split);
   folder.remember("seconds", {{"load", loading.count()}});
   if (!command.clients_from.empty()) take_clients(command.clients_from, folder);
   return run_in_folder(job, folder, material, false, progress, stop);
 }
 
-void refuse_changes(const SimulateCommand& command) {
-  if (command.job.empty() && command.run.empty() && command.clients_from.empty() && !command.seed &&
-      command.assignments.empty()) {
-    return;
-  }
-  throw UsageError(
-      "--resume takes the job from the run folder; only --workers, --quiet and "
-      "--json go with it");
-}
-
 json resume(const SimulateCommand& command, Progress& progress, std::atomic<bool>& stop) {
-  refuse_changes(command);
   Job job;
   const RunFolder folder = RunFolder::reopen(command.resume, job);
-  if (command.workers) job.run.workers = *command.workers;
+  set_workers(job, command);
   check_job(job);
+  resolve_machine(job);  // a job file written by hand may leave it open, and --workers 0 does
   const Material material = load_material(job, folder.file("split.json"));
   // A kill between the folder and its split leaves none; making it again gives the same.
   write_split(folder.file("split.json"), material.split);
@@ -121,7 +115,7 @@ Job effective_job(const SimulateCommand& command) {
   if (!command.job.empty()) apply_job_file(job, command.job);
   for (const auto& assignment : command.assignments) apply_assignment(job, assignment);
   if (command.seed) apply_assignment(job, "run.seed=" + std::to_string(*command.seed));
-  if (command.workers) apply_assignment(job, "run.workers=" + std::to_string(*command.workers));
+  set_workers(job, command);
   check_job(job);
   return job;
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "launch/outside_text.h"
+
 namespace fedstill {
 namespace {
 
@@ -25,7 +27,8 @@ std::string row_text(const std::vector<std::string>& row, const std::vector<std:
 
 }  // namespace
 
-std::string text_table(const std::vector<std::vector<std::string>>& rows) {
+std::string text_table(std::vector<std::vector<std::string>> rows) {
+  for (auto& row : rows) std::transform(row.begin(), row.end(), row.begin(), printable);
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));

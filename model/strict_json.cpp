@@ -48,7 +48,10 @@ class Watch {
 
 std::string shown(std::string_view text) {
   constexpr std::size_t kLimit = 120;
-  return text.size() <= kLimit ? std::string(text) : std::string(text.substr(0, kLimit)) + "…";
+  if (text.size() <= kLimit) return std::string(text);
+  std::size_t end = kLimit;  // not within a character: a byte 10xxxxxx goes on with the one before
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  return std::string(text.substr(0, end)) + "…";
 }
 
 Json parse_strict_json(std::string_view text, const std::string& origin, std::size_t max_depth) {

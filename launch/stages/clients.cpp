@@ -7,6 +7,7 @@
 #include "launch/stages/client_plan.h"
 #include "launch/stages/liar.h"
 #include "launch/stages/worker_pool.h"
+#include "model/decode_error.h"
 #include "model/model_file.h"
 #include "model/sha256.h"
 
@@ -35,8 +36,14 @@ class ClientWork {
         folder_(run.folder.client(plan.name)) {}
 
   ClientRecord operator()(Federation& federation) {
-    const auto saved = run_.folder.recall(plan_.name);
-    ClientRecord record = saved ? client_record(*saved) : train();
+    ClientRecord record;
+    const bool saved = run_.folder.recall(
+        plan_.name, [&](const nlohmann::json& json) { record = client_record(json); });
+    if (saved) {
+      check_saved(record);
+    } else {
+      record = train();
+    }
     // Read back from the file: what travels is what a resumed run would send.
     const ClientUpdate update{read_model(folder_ / "update.safetensors"), record.samples};
     federation.upload(plan_.name, update);
@@ -48,6 +55,12 @@ class ClientWork {
   }
 
  private:
+  void check_saved(const ClientRecord& record) const {
+    check_recorded(folder_ / "update.safetensors", record.sha256);
+    if (record.name == plan_.name && record.samples == plan_.task.shard.images.count()) return;
+    throw DecodeError("[run] the state of " + plan_.name + " is of another client");
+  }
+
   ClientRecord train() {
     run_.events.event("client_started", {{"client", plan_.name},
                                          {"architecture", plan_.architecture},

@@ -95,10 +95,15 @@ nlohmann::json to_json(const BundleRecord& r) {
 EdgeFile make_edge_file(const Run& run, const Material& material, const Student& student) {
   run.progress.begin_stage("compressing",
                            {{"bundle", run.job.compression.scheme, material.test.count()}});
-  const auto saved = run.folder.recall("bundle");
-  EdgeFile file = saved ? EdgeFile{read_file(run.folder.file("bundle.fsb"), kMaxBundleBytes),
-                                   bundle_record(*saved)}
-                        : compressed(run, material, student);
+  EdgeFile file;
+  const bool saved = run.folder.recall(
+      "bundle", [&](const nlohmann::json& json) { file.record = bundle_record(json); });
+  if (saved) {
+    check_recorded(run.folder.file("bundle.fsb"), file.record.sha256);
+    file.bytes = read_file(run.folder.file("bundle.fsb"), kMaxBundleBytes);
+  } else {
+    file = compressed(run, material, student);
+  }
   char result[128];
   std::snprintf(result, sizeof(result), "%s: %.2f %% of the test images right, %lld kB",
                 file.record.scheme.c_str(), 100.0 * file.record.test_accuracy,

@@ -6,6 +6,7 @@
 #include "data/data_error.h"
 #include "launch/job_check.h"
 #include "launch/stages/run.h"
+#include "model/strict_json.h"
 
 namespace fedstill {
 namespace {
@@ -63,14 +64,12 @@ Material load_material(const Job& job, const std::filesystem::path& saved_split)
 }
 
 void check_same_data(const RunFolder& folder, const Material& material) {
-  const nlohmann::json found{{"pool", material.pool.hash()}};
-  const auto began_with = folder.recall("data");
-  if (!began_with) {
-    folder.remember("data", found);
-  } else if (*began_with != found) {
+  std::string began_with;
+  if (!folder.recall("data", [&](const auto& saved) { began_with = saved.at("pool"); })) {
+    folder.remember("data", {{"pool", material.pool.hash()}});
+  } else if (began_with != material.pool.hash()) {
     throw DataError("[run] " + folder.path().string() + " began with other images: pool " +
-                    began_with->value("pool", std::string("?")) + ", found " +
-                    found.at("pool").get<std::string>());
+                    shown(began_with) + ", found " + material.pool.hash());
   }
 }
 

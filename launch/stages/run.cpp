@@ -3,7 +3,10 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "model/decode_error.h"
 #include "model/random.h"
+#include "model/sha256.h"
+#include "model/strict_json.h"
 #include "training/fit.h"
 
 namespace fedstill {
@@ -18,9 +21,9 @@ void timed_stage(const Run& run, const std::string& name, const std::function<vo
   run.events.event("stage_started", {{"stage", name}});
   const auto began = std::chrono::steady_clock::now();
   const auto save_seconds = [&] {
-    auto seconds = run.folder.recall("seconds").value_or(nlohmann::json::object());
+    auto seconds = stage_seconds(run);
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - began;
-    seconds[name] = seconds.value(name, 0.0) + spent.count();
+    seconds[name] += spent.count();
     run.folder.remember("seconds", seconds);
   };
   try {
@@ -30,11 +33,20 @@ void timed_stage(const Run& run, const std::string& name, const std::function<vo
     throw;
   }
   save_seconds();
-  run.events.event("stage_finished", {{"stage", name}, {"seconds", stage_seconds(run, name)}});
+  run.events.event("stage_finished", {{"stage", name}, {"seconds", stage_seconds(run).at(name)}});
 }
 
-double stage_seconds(const Run& run, const std::string& name) {
-  return run.folder.recall("seconds").value_or(nlohmann::json::object()).value(name, 0.0);
+std::map<std::string, double> stage_seconds(const Run& run) {
+  std::map<std::string, double> seconds;
+  run.folder.recall("seconds", [&](const nlohmann::json& saved) { saved.get_to(seconds); });
+  return seconds;
+}
+
+void check_recorded(const std::filesystem::path& file, const std::string& recorded) {
+  const std::string found = sha256_hex_of_file(file);
+  if (found == recorded) return;
+  throw DecodeError("[run] " + file.string() + ": found sha256 " + found + ", recorded is " +
+                    shown(recorded));
 }
 
 }  // namespace fedstill

@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 
 #include "launch/event_log.h"
@@ -34,6 +36,9 @@ std::uint64_t seed_of(const Job& job, Stream stream, std::uint64_t index = 0);
 // Runs a stage between the events stage_started and stage_finished and adds its seconds to those
 // of earlier attempts. Throws Stopped before it if the run was asked to stop.
 void timed_stage(const Run& run, const std::string& name, const std::function<void()>& work);
-double stage_seconds(const Run& run, const std::string& name);
+std::map<std::string, double> stage_seconds(const Run& run);  // of all attempts so far
+
+// Holds what an earlier attempt finished against the recorded sha256. Throws DecodeError.
+void check_recorded(const std::filesystem::path& file, const std::string& recorded);
 
 }  // namespace fedstill

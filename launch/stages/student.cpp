@@ -120,8 +120,11 @@ Student make_student(const Run& run, const Material& material, const Teaching& t
   const std::int64_t steps = std::max<std::int64_t>(1, material.pool.images.count() / d.batch);
   run.progress.begin_stage("distilling", {{"student", d.student, d.epochs * steps * d.batch}});
   Student student;
-  if (const auto saved = run.folder.recall("student")) {
-    student = {read_model(run.folder.file("student.safetensors")), student_record(*saved)};
+  const bool saved = run.folder.recall(
+      "student", [&](const nlohmann::json& json) { student.record = student_record(json); });
+  if (saved) {
+    check_recorded(run.folder.file("student.safetensors"), student.record.sha256);
+    student.graph = read_model(run.folder.file("student.safetensors"));
   } else {
     student = distilled(run, material, teaching);
     measure(student.record, student.graph, material);

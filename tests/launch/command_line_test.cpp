@@ -48,6 +48,22 @@ TEST(CommandLine, SimulateNeedsNothing) {
   EXPECT_FALSE(c.seed.has_value());
 }
 
+TEST(CommandLine, ARunThatGoesOnKeepsItsJob) {
+  EXPECT_EQ(usage_error({"simulate", "--resume", "r", "--workers", "3", "--json"}), "no error");
+  for (const std::vector<const char*>& more :
+       std::vector<std::vector<const char*>>{{"job.toml"},
+                                             {"--preset", "quick"},
+                                             {"--run", "x"},
+                                             {"--clients-from", "x"},
+                                             {"--seed", "0"},
+                                             {"--set", "a.b=1"},
+                                             {"--print-job"}}) {
+    std::vector<const char*> words{"simulate", "--resume", "r"};
+    words.insert(words.end(), more.begin(), more.end());
+    EXPECT_THAT(usage_error(words), HasSubstr("--resume takes the job")) << more.front();
+  }
+}
+
 TEST(CommandLine, OtherCommands) {
   EXPECT_EQ(std::get<InspectCommand>(parse({"inspect", "x"})).file, "x");
   EXPECT_EQ(std::get<PredictCommand>(parse({"predict", "b", "1.png", "2.png"})).images.size(), 2u);

@@ -139,6 +139,13 @@ TEST(JobFile, ReadsBackWhatItWrites) {
   EXPECT_EQ(write_job(back), write_job(job));
 }
 
+TEST(JobFile, ReadsBackControlCharacters) {
+  Job job, back;
+  job.data.source = "mnist:/a\n\tb\x01\x7f\"\\ü";
+  apply_toml(back, write_job(job), "written");
+  EXPECT_EQ(back.data.source, job.data.source);
+}
+
 TEST(JobFile, WritesEveryKeyWithAComment) {
   Job job;
   const std::string text = write_job(job);

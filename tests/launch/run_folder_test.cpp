@@ -1,11 +1,15 @@
 #include "launch/run_folder.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <fstream>
+#include <future>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <system_error>
 
 #include "launch/event_log.h"
@@ -85,6 +89,66 @@ TEST(RunFolder, RemembersAndRefusesDamage) {
   EXPECT_THROW(run.recall("student"), DecodeError);
 }
 
+TEST(RunFolder, WrongStateIsADamagedFile) {
+  TempFolder temp;
+  const RunFolder run = RunFolder::create(temp / "run", Job{});
+  int x = 0;
+  const auto take = [&](const nlohmann::json& saved) { x = saved.at("x"); };
+  EXPECT_FALSE(run.recall("student", take));
+  run.remember("student", {{"x", 3}});
+  EXPECT_TRUE(run.recall("student", take));
+  EXPECT_EQ(x, 3);
+  for (const nlohmann::json& wrong : {nlohmann::json{{"y", 3}}, {{"x", "three"}}, {1, 2}}) {
+    run.remember("student", wrong);
+    try {
+      run.recall("student", take);
+      FAIL() << wrong;
+    } catch (const DecodeError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("state/student.json"));
+    }
+  }
+}
+
+TEST(RunFolder, TheSecondOfTwoLeavesTheFirstAlone) {
+  TempFolder temp;
+  std::filesystem::create_directory(temp / "run");
+  const int lock = ::open((temp / "run/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  ASSERT_EQ(::flock(lock, LOCK_EX), 0);  // as the first does before it has written anything
+  EXPECT_THROW(RunFolder::create(temp / "run", Job{}), std::system_error);
+  EXPECT_TRUE(std::filesystem::exists(temp / "run/lock"));
+  ::close(lock);
+  EXPECT_NO_THROW(RunFolder::create(temp / "run", Job{}));
+}
+
+TEST(RunFolder, RunsThatStartAtOnceGetFoldersOfTheirOwn) {
+  TempFolder temp;
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(temp.path());
+  std::vector<std::future<std::filesystem::path>> runs;
+  for (int i = 0; i < 8; ++i) {
+    runs.push_back(
+        std::async(std::launch::async, [] { return RunFolder::create_default(Job{}).path(); }));
+  }
+  std::set<std::filesystem::path> folders;
+  for (auto& run : runs) folders.insert(run.get());
+  EXPECT_EQ(folders.size(), 8u);
+  for (const auto& folder : folders) EXPECT_TRUE(std::filesystem::exists(folder / "job.toml"));
+  std::filesystem::current_path(before);
+}
+
+TEST(RunFolder, ReopeningSweepsWhatAKillLeft) {
+  TempFolder temp;
+  { const RunFolder run = RunFolder::create(temp / "run", Job{}); }
+  std::ofstream(temp / "run/report.json.tmp.12.3") << "half";
+  std::ofstream(temp / "run/state/data.json.tmp.4.56") << "half";
+  std::ofstream(temp / "run/notes.tmp.mine") << "kept";
+  Job job;
+  const RunFolder run = RunFolder::reopen(temp / "run", job);
+  EXPECT_FALSE(std::filesystem::exists(temp / "run/report.json.tmp.12.3"));
+  EXPECT_FALSE(std::filesystem::exists(temp / "run/state/data.json.tmp.4.56"));
+  EXPECT_TRUE(std::filesystem::exists(temp / "run/notes.tmp.mine"));
+}
+
 TEST(RunFolder, DefaultNameIsFree) {
   EXPECT_EQ(default_run_folder().parent_path(), "runs");
   EXPECT_FALSE(std::filesystem::exists(default_run_folder()));
@@ -111,6 +175,7 @@ TEST(EventLog, WritesJsonLinesAndRows) {
   EXPECT_EQ(line.at("event"), "stage_started");
   EXPECT_EQ(line.at("stage"), "clients");
   EXPECT_GT(line.at("time"), 1.6e9);
+  EXPECT_NO_THROW(EventLog(temp.path()).event("failed", {{"what", "file \xff"}}));
   EXPECT_EQ(text_of(temp / "metrics.csv"),
             "stage,who,epoch,step,loss,images_per_second\nclient,client-00,1,20,0.5,1000.0\n");
 }

@@ -1,0 +1,112 @@
+#include "launch/failure.h"
+
+#include <ATen/core/Tensor.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "data/data_error.h"
+#include "launch/evaluate.h"
+#include "launch/outside_text.h"
+#include "launch/run_bundle.h"
+#include "launch/text_table.h"
+#include "model/model_file.h"
+#include "model/strict_json.h"
+#include "model/zoo.h"
+#include "tests/launch/process.h"
+
+namespace fedstill {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::run_program;
+using testing::TempFolder;
+
+Failure failure_of(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (...) {
+    return describe(std::current_exception());
+  }
+  return {ExitCode::kOk, "no error", ""};
+}
+
+TEST(Failure, TorchErrorsAreOneLine) {
+  const Failure failure = failure_of([] { TORCH_CHECK(false, "no such shape\nmore"); });
+  EXPECT_EQ(failure.code, ExitCode::kInternal);
+  EXPECT_EQ(failure.message, "no such shape");
+}
+
+TEST(Failure, TorchOutOfMemoryIsNoBug) {
+  const Failure failure = failure_of(
+      [] { TORCH_CHECK(false, "DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"); });
+  EXPECT_EQ(failure.code, ExitCode::kIo);
+  EXPECT_EQ(failure.message, "out of memory");
+}
+
+TEST(Failure, ABundleThatCannotRunIsTheFilesFault) {
+  const Failure failure = failure_of(
+      [] { run_bundle("b.fsb", [] { throw std::invalid_argument("no integer form"); }); });
+  EXPECT_EQ(failure.code, ExitCode::kDamagedFile);
+  EXPECT_THAT(failure.message, HasSubstr("b.fsb: no integer form"));
+}
+
+TEST(Failure, ANameThatIsNotTextIsReported) {
+  const auto done = run_program({"inspect", "\xff", "--json"});
+  EXPECT_EQ(done.code, static_cast<int>(ExitCode::kIo));
+  EXPECT_EQ(nlohmann::json::parse(done.out).at("exit_code"), done.code);
+}
+
+TEST(OutsideText, ControlCharactersDoNotReachTheTerminal) {
+  EXPECT_EQ(printable("a\x1b[2J\n\tü\x7f"), "a?[2J??ü?");
+  EXPECT_EQ(text_table({{"a"}, {"\x1b"}}), "a\n-\n?\n");
+}
+
+TEST(OutsideText, ShownTextIsCutBetweenCharacters) {
+  std::string text(119, 'a');
+  EXPECT_EQ(shown(text + "üb"), text + "…");
+  EXPECT_EQ(shown(text + "bü"), text + "b…");
+}
+
+std::string be32(unsigned value) {
+  return {static_cast<char>(value >> 24), static_cast<char>(value >> 16),
+          static_cast<char>(value >> 8), static_cast<char>(value)};
+}
+
+// Ten black images of 28 × 28, one of each class, under the four names of MNIST.
+void write_images(const TempFolder& folder) {
+  std::string labels = be32(0x801) + be32(10);
+  for (char c = 0; c < 10; ++c) labels += c;
+  for (const char* part : {"train", "t10k"}) {
+    std::ofstream(folder / (std::string(part) + "-images-idx3-ubyte"), std::ios::binary)
+        << be32(0x803) << be32(10) << be32(28) << be32(28) << std::string(10 * 28 * 28, '\x01');
+    std::ofstream(folder / (std::string(part) + "-labels-idx1-ubyte"), std::ios::binary) << labels;
+  }
+}
+
+TEST(Evaluate, RefusesModelsWithoutTheDatasLogits) {
+  TempFolder temp;
+  write_images(temp);
+  const auto evaluated = [&](std::int64_t classes, auto change) {
+    Graph graph = make_model("mlp", {1, 28, 28}, classes, 1);
+    change(graph);
+    write_model(temp / "m.safetensors", graph);
+    return failure_of(
+        [&] { evaluate_file(temp / "m.safetensors", "mnist:" + temp.path().string()); });
+  };
+  const Failure good = evaluated(10, [](Graph&) {});
+  EXPECT_EQ(good.code, ExitCode::kOk) << good.message;
+  EXPECT_EQ(evaluated(11, [](Graph&) {}).code, ExitCode::kData);
+  EXPECT_EQ(evaluated(10, [](Graph& g) { g.outputs["logits"] = 0; }).code, ExitCode::kDamagedFile);
+  EXPECT_EQ(evaluated(10,
+                      [](Graph& g) {
+                        g.outputs = {{"other", g.output("logits")}};
+                      })
+                .code,
+            ExitCode::kDamagedFile);
+}
+
+}  // namespace
+}  // namespace fedstill
