@@ -14,9 +14,8 @@
 #include "training/predict.h"
 #include "training/threads.h"
 
+namespace fedstill {
 namespace {
-
-using namespace fedstill;
 
 constexpr std::int64_t kClasses = 10;
 const Normalisation kNormalisation{{0.286F}, {0.353F}};
@@ -73,9 +72,7 @@ void infer(const char* name, const char* architecture, const ImageView& images) 
   });
 }
 
-}  // namespace
-
-int main(int count, char** arguments) {
+void measure(int count, char** arguments) {
   int threads = 1, repetitions = 5;
   bool bf16 = false;
   std::string only;
@@ -97,3 +94,8 @@ int main(int count, char** arguments) {
     if (wanted("infer-resnet8")) infer("infer-resnet8", "resnet8", images);
   }
 }
+
+}  // namespace
+}  // namespace fedstill
+
+int main(int count, char** arguments) { fedstill::measure(count, arguments); }
