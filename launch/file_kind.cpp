@@ -49,6 +49,12 @@ std::string_view kind_name(FileKind kind) {
       return "report";
     case FileKind::kOnnx:
       return "onnx";
+    case FileKind::kJob:
+      return "job";
+    case FileKind::kEvents:
+      return "events";
+    case FileKind::kMetrics:
+      return "metrics";
   }
   return "";
 }
@@ -61,6 +67,9 @@ FileKind file_kind(const std::filesystem::path& path) {
   // safetensors: the length of the header, then the header, a JSON object.
   if (bytes.size() > 8 && bytes[8] == '{' && contains(bytes, "__metadata__"))
     return FileKind::kModel;
+  if (bytes.starts_with("{\"time\":") && contains(bytes, "\"event\":")) return FileKind::kEvents;
+  if (bytes.starts_with("stage,who,epoch,step,")) return FileKind::kMetrics;
+  if (contains(bytes, "[data]\n") && contains(bytes, "[clients]\n")) return FileKind::kJob;
   if (bytes.starts_with("{") && contains(bytes, "\"bundle\"")) return FileKind::kReport;
   if (bytes.starts_with("{") && contains(bytes, "\"clients\"")) return FileKind::kSplit;
   if (bytes.starts_with("\x08\x08") && contains(bytes, "fedstill")) return FileKind::kOnnx;

@@ -13,6 +13,9 @@ enum class FileKind {
   kSplit,       // JSON
   kReport,      // JSON
   kOnnx,        // protobuf
+  kJob,         // TOML
+  kEvents,      // JSON lines
+  kMetrics,     // CSV
 };
 std::string_view kind_name(FileKind kind);
 

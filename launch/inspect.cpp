@@ -7,6 +7,7 @@
 #include "data/split.h"
 #include "launch/file_kind.h"
 #include "launch/inspect_graph.h"
+#include "launch/job_file.h"
 #include "launch/outside_text.h"
 #include "launch/progress.h"
 #include "launch/report.h"
@@ -126,6 +127,20 @@ Inspection report(const fs::path& path) {
   }
 }
 
+Inspection job(const fs::path& path) {
+  Job found;
+  apply_job_file(found, path);
+  return {{{"job", job_json(found)}, {"job_hash", job_hash(found)}},
+          grouped(found.clients.count) + " clients on " + printable(found.data.source) +
+              ", job hash " + job_hash(found) + "\n"};
+}
+
+Inspection lines(const fs::path& path, std::int64_t heading, const char* what) {
+  const auto bytes = read_file(path, kMaxBytes);
+  const std::int64_t count = std::count(bytes.begin(), bytes.end(), std::byte{'\n'}) - heading;
+  return {{{"lines", count}}, grouped(count) + " " + what + "\n"};
+}
+
 Inspection contents(const fs::path& path, FileKind kind) {
   switch (kind) {
     case FileKind::kModel:
@@ -142,6 +157,12 @@ Inspection contents(const fs::path& path, FileKind kind) {
       return report(path);
     case FileKind::kOnnx:
       return {json::object(), "for other runtimes; the same network as the file beside it\n"};
+    case FileKind::kJob:
+      return job(path);
+    case FileKind::kEvents:
+      return lines(path, 0, "events, one JSON object a line");
+    case FileKind::kMetrics:
+      return lines(path, 1, "rows, one for each epoch");
   }
   return {};
 }

@@ -47,9 +47,9 @@ int lock_folder(const fs::path& folder) {
 
 // True if this call made the folder: of two runs that want the same name, one comes second.
 bool claim(const fs::path& folder) {
-  if (folder.has_parent_path()) make_folder(folder.parent_path());
   std::error_code error;
-  const bool created = fs::create_directory(folder, error);
+  if (folder.has_parent_path()) fs::create_directories(folder.parent_path(), error);
+  const bool created = !error && fs::create_directory(folder, error);
   if (error) throw std::system_error(error, "[run] cannot create " + folder.string());
   return created;
 }

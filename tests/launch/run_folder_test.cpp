@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "launch/event_log.h"
+#include "launch/file_kind.h"
 #include "launch/job_file.h"
 #include "model/decode_error.h"
 #include "tests/launch/process.h"
@@ -32,6 +33,7 @@ TEST(RunFolder, KeepsTheJob) {
   Job back;
   const RunFolder run = RunFolder::reopen(temp / "a/b", back);
   EXPECT_EQ(job_json(back), job_json(job));
+  EXPECT_EQ(file_kind(run.file("job.toml")), FileKind::kJob);
 }
 
 TEST(RunFolder, IsHeldByOneAtATime) {
@@ -67,7 +69,12 @@ TEST(RunFolder, DoesNotOverwrite) {
 TEST(RunFolder, BelowAFileIsAnIoErrorAndLeavesNothing) {
   TempFolder temp;
   std::ofstream(temp / "file") << "x";
-  EXPECT_THROW(RunFolder::create(temp / "file/run", Job{}), std::system_error);
+  try {
+    RunFolder::create(temp / "file/run", Job{});
+    FAIL() << "created below a file";
+  } catch (const std::system_error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("file/run"));
+  }
   EXPECT_THROW(RunFolder::create(temp / "file", Job{}), std::system_error);
   EXPECT_EQ(text_of(temp / "file"), "x");
 }
@@ -175,6 +182,8 @@ TEST(EventLog, WritesJsonLinesAndRows) {
   EXPECT_EQ(line.at("event"), "stage_started");
   EXPECT_EQ(line.at("stage"), "clients");
   EXPECT_GT(line.at("time"), 1.6e9);
+  EXPECT_EQ(file_kind(temp / "events.jsonl"), FileKind::kEvents);
+  EXPECT_EQ(file_kind(temp / "metrics.csv"), FileKind::kMetrics);
   EXPECT_NO_THROW(EventLog(temp.path()).event("failed", {{"what", "file \xff"}}));
   EXPECT_EQ(text_of(temp / "metrics.csv"),
             "stage,who,epoch,step,loss,images_per_second\nclient,client-00,1,20,0.5,1000.0\n");
