@@ -26,8 +26,7 @@ std::vector<std::string_view> zoo_names();
 Graph make_model(std::string_view name, const ImageShape& image, std::int64_t classes,
                  std::uint64_t seed);
 
-// The node whose activation feeds the last Linear of the output "logits", seen through Dropout: the
-// penultimate features.
+// The node whose activation feeds the last Linear of the output "logits": the penultimate features.
 int penultimate_node(const Graph& graph);
 
 }  // namespace fedstill
