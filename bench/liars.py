@@ -29,7 +29,7 @@ def read(path: pathlib.Path):
         counts.append(struct.unpack_from("<q", data, at)[0])
         at += 8
     assert at == 80 + length, "not the key that docs/formats.md describes"
-    logits_at = up(up(at) + 64 * clients) if (up(at) + 64 * clients) % 64 else up(at) + 64 * clients
+    logits_at = up(up(at) + 64 * clients)
     logits = np.frombuffer(data, "<f4", clients * samples * classes, logits_at).reshape(clients, samples, classes)
     confidences = np.frombuffer(data, "<f4", clients * samples, up(logits_at + logits.nbytes)).reshape(clients, samples)
     return logits, confidences, np.array(counts, float)

@@ -11,6 +11,15 @@ int pooled_classifier(GraphBuilder& build, int input, std::int64_t classes) {
   return build.linear(build.unary(input, Op::kGlobalAveragePool), classes);
 }
 
+// The body of both cnn3: 32-64-128 channels, the image halved three times.
+int three_convolutions(GraphBuilder& build) {
+  int node = 0;
+  for (const std::int64_t width : {32, 64, 128}) {
+    node = build.conv_bn_relu(node, {.out = width, .stride = 2});
+  }
+  return node;
+}
+
 }  // namespace
 
 int mlp(GraphBuilder& build, std::int64_t classes) {
@@ -32,19 +41,12 @@ int lenet5(GraphBuilder& build, std::int64_t classes) {
 }
 
 int cnn3(GraphBuilder& build, std::int64_t classes) {
-  int node = 0;
-  for (const std::int64_t width : {32, 64, 128}) {
-    node = build.conv_bn_relu(node, {.out = width, .stride = 2});
-  }
-  return pooled_classifier(build, node, classes);
+  return pooled_classifier(build, three_convolutions(build), classes);
 }
 
 int cnn3_flat(GraphBuilder& build, std::int64_t classes) {
-  int node = 0;
-  for (const std::int64_t width : {32, 64, 128}) {
-    node = build.conv_bn_relu(node, {.out = width, .stride = 2});
-  }
-  return build.linear(build.dropout(build.unary(node, Op::kFlatten), 0.3F), classes);
+  const int flat = build.unary(three_convolutions(build), Op::kFlatten);
+  return build.linear(build.dropout(flat, 0.3F), classes);
 }
 
 int vgg_small(GraphBuilder& build, std::int64_t classes) {
