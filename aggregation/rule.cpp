@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "aggregation/contradiction.h"
 #include "aggregation/rules/averages.h"
 #include "aggregation/rules/bounded_odds.h"
 #include "aggregation/rules/certainty.h"
@@ -133,6 +134,7 @@ ClientFacts measure_clients(const PredictionCache& pool) {
                     .mean_odds = at::empty({pool.clients()}, at::kDouble),
                     .mean_confidence = at::empty({pool.clients()}, at::kDouble),
                     .logit_deviation = at::empty({pool.clients()}, at::kDouble),
+                    .contradiction = {},
                     .claimed = mean_of_largest_confidence(pool)};
   for (std::int64_t k = 0; k < pool.clients(); ++k) {
     const auto at = static_cast<std::size_t>(k);
@@ -142,6 +144,7 @@ ClientFacts measure_clients(const PredictionCache& pool) {
     facts.mean_confidence.mutable_data_ptr<double>()[at] = mean(pool.confidences(k));
     facts.logit_deviation.mutable_data_ptr<double>()[at] = deviation(pool.logits(k));
   }
+  facts.contradiction = measure_contradictions(pool, facts.mean_odds);
   return facts;
 }
 

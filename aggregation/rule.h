@@ -18,6 +18,7 @@ struct ClientFacts {
                              // clamped so that r_k is in [1e-3, 1e3]
   at::Tensor mean_confidence;  // [K] float64, mean of h_k over the pool
   at::Tensor logit_deviation;  // [K] float64, standard deviation of all logits over the pool
+  at::Tensor contradiction;    // [K] float64, measure_contradictions()
   double claimed = 0.0;        // mean over the pool of max_k h_k: does anybody know these images?
 
   // The pool is from another domain: every head calls nearly all of it foreign (mean h below 0.05)
@@ -44,7 +45,7 @@ struct RuleOptions {
   double temperature = 1.0;          // of the teachers' softmax
   double softmax_temperature = 1.0;  // dlad-softmax: of the confidences
   double entropy_scale = 0.5;        // entropy: exp(−H / scale)
-  double ratio_clip = 3.0;           // bounded-odds
+  double ratio_clip = 5.0;           // bounded-odds
   double share_cap = 0.5;            // bounded-odds: n_k counts at most this share of the sum
 };
 

@@ -63,7 +63,7 @@ struct Job {
     double temperature = 1.0;
     double softmax_temperature = 1.0;
     double entropy_scale = 0.5;
-    double ratio_clip = 3.0;
+    double ratio_clip = 5.0;
     double share_cap = 0.5;
   } aggregation;
 

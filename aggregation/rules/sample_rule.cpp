@@ -48,6 +48,7 @@ Facts plain(const ClientFacts& facts, std::int64_t clients) {
   return {.sample_counts = to_vector(facts.sample_counts, clients, "sample_counts"),
           .mean_odds = to_vector(facts.mean_odds, clients, "mean_odds"),
           .logit_deviation = to_vector(facts.logit_deviation, clients, "logit_deviation"),
+          .contradiction = to_vector(facts.contradiction, clients, "contradiction"),
           .foreign_pool = facts.foreign_pool()};
 }
 

@@ -25,7 +25,7 @@ struct Opinions {
 
 // ClientFacts as plain numbers.
 struct Facts {
-  std::vector<double> sample_counts, mean_odds, logit_deviation;
+  std::vector<double> sample_counts, mean_odds, logit_deviation, contradiction;
   bool foreign_pool = false;
 };
 

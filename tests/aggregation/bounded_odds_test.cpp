@@ -26,6 +26,16 @@ void always_says_mine(World& world, std::size_t client) {
               world.samples, 1.0F);
 }
 
+// All clients see the first class everywhere, but one (or none: kDomains), which sees the second.
+void everybody_agrees_but(World& world, std::size_t liar) {
+  for (std::size_t j = 0; j < world.clients * world.samples; ++j) {
+    const std::size_t seen = j / world.samples == liar ? 1 : 0;
+    for (std::size_t c = 0; c < world.classes; ++c) {
+      world.logits[j * world.classes + c] = c == seen ? 4.0F : 0.0F;
+    }
+  }
+}
+
 double total_weight(const Combined& out, std::size_t client, std::size_t samples) {
   double sum = 0.0;
   for (std::size_t i = 0; i < samples; ++i) sum += weight(out, client, i);
@@ -39,7 +49,7 @@ TEST(BoundedOdds, MatchItsFormula) {
     world.confidences[41] = 1.0F;
     expect_weights(*make_rule("bounded-odds", {.ratio_clip = clip, .share_cap = 1.0}), world,
                    [&](const World& w, std::size_t k, std::size_t i) {
-                     return static_cast<double>(w.counts[k]) *
+                     return static_cast<double>(w.counts[k]) * w.trust(k) *
                             std::min(w.odds(k, i) / w.mean_odds(k), clip);
                    });
   }
@@ -51,7 +61,7 @@ TEST(BoundedOdds, CapTheShareAClientClaims) {
   expect_weights(*make_rule("bounded-odds", {.share_cap = 0.5}), world,
                  [](const World& w, std::size_t k, std::size_t i) {
                    const double share[3] = {0.5, 0.3, 0.2};
-                   return share[k] * std::min(w.odds(k, i) / w.mean_odds(k), 3.0);
+                   return share[k] * w.trust(k) * std::min(w.odds(k, i) / w.mean_odds(k), 5.0);
                  });
 }
 
@@ -66,18 +76,34 @@ TEST(BoundedOdds, AHeadThatAlwaysSaysMineGetsNoMoreThanItsShare) {
   EXPECT_GT(total_weight(odds, 4, world.samples), 0.98);
 }
 
-// Among specialists the clip costs: where one client alone knows a sample, the one that says "mine"
-// everywhere keeps 1 / (1 + clip) against it, and never more.
-TEST(BoundedOdds, AmongSpecialistsALiarStaysBelowTheOneWhoKnows) {
+// Wrong wherever the others know: it is trusted nowhere.
+TEST(BoundedOdds, ALiarThatContradictsEverybodyLosesItsWeight) {
   World world = specialists();
   always_says_mine(world, 0);
+  everybody_agrees_but(world, 0);
   const Combined out = combine_world(*make_rule("bounded-odds"), world);
   for (std::size_t i = kPerDomain; i < world.samples; ++i) {
-    EXPECT_LE(weight(out, 0, i), 1.0 / (1.0 + 3.0) + 1e-6);
-    EXPECT_GT(weight(out, i / kPerDomain, i), 0.7);
+    EXPECT_LE(weight(out, 0, i), 1e-6);
+    EXPECT_GT(weight(out, i / kPerDomain, i), 0.95);
   }
   const Combined unbounded = combine_world(*make_rule("dlad-odds"), world);
   EXPECT_GT(total_weight(unbounded, 0, world.samples), 0.98);
+}
+
+// Claiming everything is no lie where the client is right: its share remains, and no more.
+TEST(BoundedOdds, AClientThatKnowsEverythingKeepsItsShare) {
+  World world = specialists();
+  always_says_mine(world, 0);
+  everybody_agrees_but(world, kDomains);
+  const Combined out = combine_world(*make_rule("bounded-odds"), world);
+  for (std::size_t i = kPerDomain; i < world.samples; ++i) {
+    EXPECT_NEAR(weight(out, 0, i), 1.0 / (1.0 + 5.0), 2e-3);
+  }
+}
+
+TEST(BoundedOdds, OneClientAloneIsNotContradicted) {
+  const World world = make_world(1, 20, 3, 8);
+  EXPECT_EQ(weight(combine_world(*make_rule("bounded-odds"), world), 0, 7), 1.0);
 }
 
 TEST(BoundedOdds, AHonestSpecialistDecidesItsDomain) {

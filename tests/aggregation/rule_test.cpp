@@ -76,6 +76,7 @@ TEST_F(MeasureClients, AgreesWithTheDefinitions) {
   expect_near(facts.mean_odds, expected.mean_odds);
   expect_near(facts.mean_confidence, expected.mean_confidence);
   expect_near(facts.logit_deviation, expected.logit_deviation);
+  expect_near(facts.contradiction, expected.contradiction);
   EXPECT_NEAR(facts.claimed, expected.claimed, 1e-9);
 }
 

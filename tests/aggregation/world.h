@@ -41,6 +41,24 @@ struct World {
     for (std::size_t i = 0; i < samples; ++i) sum += odds(k, i);
     return sum / static_cast<double>(samples);
   }
+  bool claims(std::size_t k, std::size_t i) const { return odds(k, i) >= 0.5 * mean_odds(k); }
+  std::size_t top(std::size_t k, std::size_t i) const {
+    std::size_t best = 0;
+    for (std::size_t c = 1; c < classes; ++c) best = logit(k, i, c) > logit(k, i, best) ? c : best;
+    return best;
+  }
+  double contradiction(std::size_t k) const {
+    double claimed = 0.0, contradicted = 0.0;
+    for (std::size_t j = 0; j < clients; ++j) {
+      for (std::size_t i = 0; j != k && i < samples; ++i) {
+        if (!claims(j, i)) continue;
+        ++claimed;
+        if (claims(k, i) && top(k, i) != top(j, i)) ++contradicted;
+      }
+    }
+    return claimed > 0.0 ? contradicted / claimed : 0.0;
+  }
+  double trust(std::size_t k) const { return (1.0 - contradiction(k)) * (1.0 - contradiction(k)); }
   std::vector<double> softmax(std::size_t k, std::size_t i, double temperature = 1.0) const {
     std::vector<double> p(classes);
     double largest = logit(k, i, 0), sum = 0.0;
@@ -118,10 +136,13 @@ inline ClientFacts facts_of(const World& w) {
     for (std::size_t k = 0; k < w.clients; ++k) largest = std::max(largest, w.confidence(k, i));
     claimed += largest / static_cast<double>(w.samples);
   }
+  std::vector<double> contradiction;
+  for (std::size_t k = 0; k < w.clients; ++k) contradiction.push_back(w.contradiction(k));
   return {.sample_counts = tensor_of_doubles(counts),
           .mean_odds = tensor_of_doubles(odds),
           .mean_confidence = tensor_of_doubles(confidence),
           .logit_deviation = tensor_of_doubles(deviation),
+          .contradiction = tensor_of_doubles(contradiction),
           .claimed = claimed};
 }
 
