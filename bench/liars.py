@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 
+CLIP = 5
 LABELS = np.frombuffer(gzip.open("/usr/share/datasets/fashion-mnist/t10k-labels-idx1-ubyte.gz").read(), np.uint8, offset=8)
 
 
@@ -40,9 +41,18 @@ def softmax(z):
     return e / e.sum(-1, keepdims=True)
 
 
-def accuracy(p, odds, counts, mean=None, clip=np.inf):
-    ratio = odds if mean is None else np.minimum(odds / mean[:, None], clip)
-    shares = counts if mean is None else np.minimum(counts, counts.sum() / 2)  # share_cap .5 binds for no client here
+def contradictions(top, odds, mean, classes):
+    """aggregation/contradiction.h, in NumPy."""
+    claims = odds >= .5 * mean[:, None]
+    by_class = sum(c[:, None] * np.eye(classes)[t] for c, t in zip(claims, top))
+    own, of_image = claims.sum(1), claims.sum(0)
+    against = [((of_image - by_class[np.arange(len(t)), t]) * c).sum() for c, t in zip(claims, top)]
+    return np.array(against) / np.maximum(own.sum() - own, 1)
+
+
+def accuracy(p, odds, counts, mean=None, trust=1.0):
+    ratio = odds if mean is None else np.minimum(odds / mean[:, None], CLIP)
+    shares = counts if mean is None else np.minimum(counts, counts.sum() / 2) * trust  # share_cap .5 binds for no client here
     return 100 * ((shares[:, None] * ratio)[:, :, None] * p).sum(0).argmax(1).__eq__(LABELS).mean()
 
 
@@ -52,19 +62,30 @@ def odds(h):
 
 def main() -> None:
     for run in map(pathlib.Path, sys.argv[1:]):
-        _, pool, counts = read(run / "cache/pool.predictions")
+        pool_logits, pool, counts = read(run / "cache/pool.predictions")
         logits, test, _ = read(run / "cache/test.predictions")
-        p, r, m = softmax(logits.astype(float)), odds(test.astype(float)), odds(pool.astype(float)).mean(1)
-        clean = accuracy(p, r, counts, m, 3), accuracy(p, r, counts)
-        lost = []
+        p, r, pool_odds, top = softmax(logits.astype(float)), odds(test.astype(float)), odds(pool.astype(float)), pool_logits.argmax(2)
+        m, classes = pool_odds.mean(1), logits.shape[2]
+
+        def bounded(p, r, pool_odds, top, keep=slice(None)):
+            mean = pool_odds.mean(1)
+            c = contradictions(top[keep], pool_odds[keep], mean[keep], classes)
+            return accuracy(p[keep], r[keep], counts[keep], mean[keep], (1 - c) ** 2), c
+
+        (clean, honest), plain_clean = bounded(p, r, pool_odds, top), accuracy(p, r, counts)
+        ours, plain, gone, caught = [], [], [], []
         for k in range(len(counts)):
-            q, s, n = p.copy(), r.copy(), m.copy()
-            q[k], s[k], n[k] = np.roll(p[k], 1, axis=1), 1e3, 1e3
-            rest = np.arange(len(counts)) != k
-            lost.append((clean[0] - accuracy(q, s, counts, n, 3), clean[1] - accuracy(q, s, counts), clean[0] - accuracy(p[rest], r[rest], counts[rest], m[rest], 3)))
-        ours, plain, gone = zip(*lost)
-        print(f"{run.name}: bounded-odds {clean[0]:.2f}, one liar costs {np.mean(ours):.2f} on average, {max(ours):.2f} at most (client {int(np.argmax(ours))}, whose mere absence costs {gone[np.argmax(ours)]:.2f}; absence {np.mean(gone):.2f} on average); "
-              f"plain odds {clean[1]:.2f}, {np.mean(plain):.2f} and {max(plain):.2f}")
+            q, s, n, seen = p.copy(), r.copy(), pool_odds.copy(), top.copy()
+            q[k], s[k], n[k], seen[k] = np.roll(p[k], 1, axis=1), 1e3, 1e3, (top[k] + 1) % classes
+            with_liar, c = bounded(q, s, n, seen)
+            ours.append(clean - with_liar)
+            plain.append(plain_clean - accuracy(q, s, counts))
+            gone.append(clean - bounded(p, r, pool_odds, top, np.arange(len(counts)) != k)[0])
+            caught.append(c[k])
+        worst = int(np.argmax(ours))
+        print(f"{run.name}: bounded-odds {clean:.2f}, one liar costs {np.mean(ours):.2f} on average, {max(ours):.2f} at most (client {worst}, whose mere absence costs {gone[worst]:.2f}; "
+              f"absence {np.mean(gone):.2f} on average); contradiction of a liar at least {min(caught):.2f}, of an honest client at most {max(honest):.2f}; "
+              f"plain odds {plain_clean:.2f}, {np.mean(plain):.2f} and {max(plain):.2f}")
 
 
 if __name__ == "__main__":
