@@ -1,5 +1,6 @@
 #include "transport/archive.h"
 
+#include <cereal/types/vector.hpp>
 #include <stdexcept>
 
 #include "model/decode_error.h"
@@ -10,11 +11,12 @@ namespace fedstill {
 // The order of the fields is the wire format; cereal finds these by the messages' namespace.
 template <typename Archive>
 void serialize(Archive& archive, Join& join) {
-  archive(join.client, join.architecture, join.sample_count);
+  archive(join.client, join.architecture, join.sample_count, join.mode);
 }
 template <typename Archive>
 void serialize(Archive& archive, RoundPlan& plan) {
-  archive(plan.job, plan.round, plan.pool_hash, plan.classes);
+  archive(plan.job, plan.round, plan.pool_hash, plan.classes, plan.settings, plan.pool_bytes,
+          plan.student, plan.student_bytes, plan.rounds);
 }
 template <typename Archive>
 void serialize(Archive& archive, Upload& upload) {
@@ -23,11 +25,54 @@ void serialize(Archive& archive, Upload& upload) {
 template <typename Archive>
 void serialize(Archive& archive, Acknowledgement& acknowledgement) {
   archive(acknowledgement.round, acknowledgement.sha256, acknowledgement.accepted,
-          acknowledgement.reason);
+          acknowledgement.reason, acknowledgement.refusal);
 }
 template <typename Archive>
 void serialize(Archive& archive, Bundle& bundle) {
-  archive(bundle.round, bundle.sha256);
+  archive(bundle.round, bundle.sha256, bundle.bytes, bundle.last);
+}
+template <typename Archive>
+void serialize(Archive& archive, Hello& hello) {
+  archive(hello.oldest_version, hello.newest_version, hello.software, hello.capabilities);
+}
+template <typename Archive>
+void serialize(Archive& archive, Welcome& welcome) {
+  archive(welcome.version, welcome.software, welcome.capabilities, welcome.heartbeat_seconds,
+          welcome.unix_time);
+}
+template <typename Archive>
+void serialize(Archive& archive, BlobOffer& offer) {
+  archive(offer.sha256, offer.bytes, offer.purpose);
+}
+template <typename Archive>
+void serialize(Archive& archive, BlobRequest& request) {
+  archive(request.sha256, request.offset);
+}
+template <typename Archive>
+void serialize(Archive& archive, BlobChunk& chunk) {
+  archive(chunk.sha256, chunk.offset);
+}
+template <typename Archive>
+void serialize(Archive& archive, BlobProgress& progress) {
+  archive(progress.sha256, progress.offset);
+}
+template <typename Archive>
+void serialize(Archive& archive, Heartbeat& heartbeat) {
+  archive(heartbeat.round, heartbeat.phase, heartbeat.done, heartbeat.total);
+}
+template <typename Archive>
+void serialize(Archive& archive, Predictions& predictions) {
+  archive(predictions.round, predictions.client, predictions.sha256, predictions.sample_count);
+}
+template <typename Archive>
+void serialize(Archive& archive, StatusRequest& request) {
+  archive(request.what, request.argument);
+}
+template <typename Archive>
+void serialize(Archive&, StatusReply&) {}
+template <typename Archive>
+void serialize(Archive& archive, Leave& leave) {
+  archive(leave.reason);
 }
 
 namespace {
@@ -36,28 +81,18 @@ namespace {
 // only from that version on.
 constexpr std::uint8_t kMessageVersion = 1;
 
-template <typename T>
-Message load_as(BoundedInputArchive& archive) {
-  T message;
-  archive(message);
-  return message;
-}
-
+// The alternative whose index is the kind's, counted from one.
+template <std::size_t index = 0>
 Message load_kind(MessageKind kind, BoundedInputArchive& archive) {
-  switch (kind) {
-    case MessageKind::kJoin:
-      return load_as<Join>(archive);
-    case MessageKind::kRoundPlan:
-      return load_as<RoundPlan>(archive);
-    case MessageKind::kUpload:
-      return load_as<Upload>(archive);
-    case MessageKind::kAcknowledgement:
-      return load_as<Acknowledgement>(archive);
-    case MessageKind::kBundle:
-      return load_as<Bundle>(archive);
+  if constexpr (index == std::variant_size_v<Message>) {
+    throw DecodeError("[archive] unknown message kind " +
+                      std::to_string(static_cast<unsigned>(kind)));
+  } else {
+    if (static_cast<std::size_t>(kind) != index + 1) return load_kind<index + 1>(kind, archive);
+    std::variant_alternative_t<index, Message> message;
+    archive(message);
+    return message;
   }
-  throw DecodeError("[archive] unknown message kind " +
-                    std::to_string(static_cast<unsigned>(kind)));
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace fedstill {
 // checked against these limits and the bytes that remain.
 struct ArchiveLimits {
   std::size_t max_bytes = 65'536;
-  std::size_t max_string = 4096;
+  std::size_t max_string = 32'768;
   std::size_t max_elements = 4096;  // of all containers together
 };
 

@@ -48,11 +48,25 @@ void check_sizes(const FrameHeader& header, const FrameLimits& limits) {
     refuse("metadata bytes", header.metadata_bytes,
            "at most " + std::to_string(limits.max_metadata_bytes));
   }
-  const std::uint64_t max_body = carries_body(header.kind) ? limits.max_body_bytes : 0;
-  if (header.body_bytes > max_body) {
+  const BodyRange range = body_range(header.kind, limits.max_body_bytes);
+  if (header.body_bytes < range.least || header.body_bytes > range.most) {
     refuse("body bytes of " + std::string(name(header.kind)), header.body_bytes,
-           "at most " + std::to_string(max_body));
+           std::to_string(range.least) + " to " + std::to_string(range.most));
   }
+}
+
+FrameHeader header_of(const Frame& frame, std::size_t metadata_bytes) {
+  FrameHeader header;
+  header.kind = kind_of(frame.message);
+  header.metadata_bytes = static_cast<std::uint32_t>(metadata_bytes);
+  header.body_bytes = frame.body.size();
+  const BodyRange range = body_range(header.kind, ~std::uint64_t{0});
+  if (header.body_bytes < range.least || header.body_bytes > range.most) {
+    throw std::invalid_argument("[frame] " + std::string(name(header.kind)) + " with a body of " +
+                                std::to_string(header.body_bytes) + " bytes, expected " +
+                                std::to_string(range.least) + " to " + std::to_string(range.most));
+  }
+  return header;
 }
 
 }  // namespace
@@ -92,20 +106,18 @@ FrameHeader decode_header(std::span<const std::byte, kFrameHeaderBytes> bytes,
   return header;
 }
 
-std::vector<std::byte> encode_frame(const Frame& frame) {
+std::vector<std::byte> encode_frame_head(const Frame& frame) {
   const std::vector<std::byte> metadata = encode_message(frame.message);
-  FrameHeader header;
-  header.kind = kind_of(frame.message);
-  header.metadata_bytes = static_cast<std::uint32_t>(metadata.size());
-  header.body_bytes = frame.body.size();
-  if (!frame.body.empty() && !carries_body(header.kind)) {
-    throw std::invalid_argument("[frame] " + std::string(name(header.kind)) + " carries no body");
-  }
-  const auto head = encode_header(header);
-  std::vector<std::byte> bytes(head.size() + metadata.size() + frame.body.size());
-  auto out = std::copy(head.begin(), head.end(), bytes.begin());
-  out = std::copy(metadata.begin(), metadata.end(), out);
-  std::copy(frame.body.begin(), frame.body.end(), out);
+  const auto header = encode_header(header_of(frame, metadata.size()));
+  std::vector<std::byte> bytes(header.size() + metadata.size());
+  std::copy(metadata.begin(), metadata.end(),
+            std::copy(header.begin(), header.end(), bytes.begin()));
+  return bytes;
+}
+
+std::vector<std::byte> encode_frame(const Frame& frame) {
+  std::vector<std::byte> bytes = encode_frame_head(frame);
+  bytes.insert(bytes.end(), frame.body.begin(), frame.body.end());
   return bytes;
 }
 

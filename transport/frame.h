@@ -39,6 +39,9 @@ std::array<std::byte, kFrameHeaderBytes> encode_header(const FrameHeader& header
 FrameHeader decode_header(std::span<const std::byte, kFrameHeaderBytes> bytes,
                           const FrameLimits& limits = {});  // DecodeError
 
+// Header and message, so that a body is written from where it lies. Throws std::invalid_argument
+// for a frame that no peer would accept.
+std::vector<std::byte> encode_frame_head(const Frame& frame);
 std::vector<std::byte> encode_frame(const Frame& frame);
 Frame decode_frame(std::span<const std::byte> bytes,
                    const FrameLimits& limits = {});  // all bytes consumed, or DecodeError

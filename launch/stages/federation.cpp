@@ -38,7 +38,7 @@ void Federation::upload(const std::string& client, const ClientUpdate& update) {
 
 void Federation::send_bundle(const std::vector<std::byte>& bytes) {
   const std::lock_guard guard(mutex_);
-  const Frame frame{Bundle{round_, sha256_hex(bytes)}, bytes};
+  const Frame frame{Bundle{round_, sha256_hex(bytes), bytes.size()}, bytes};
   for (auto& [client, seat] : seats_) {
     seat.coordinator_end->send(frame);
     converse(client, seat);

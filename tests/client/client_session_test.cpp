@@ -22,7 +22,7 @@ Acknowledgement refuse(const std::string& why) { return {0, "", false, why}; }
 std::string hash_of_update() { return model_hash(tiny_update(1)); }
 std::vector<std::byte> some_bundle() { return std::vector<std::byte>(1000, std::byte{7}); }
 Frame bundle_frame(std::uint32_t round = kRound) {
-  return {Bundle{round, sha256_hex(some_bundle())}, some_bundle()};
+  return {Bundle{round, sha256_hex(some_bundle()), some_bundle().size()}, some_bundle()};
 }
 
 // A session brought to a state.
@@ -111,7 +111,7 @@ TEST(ClientSession, ABundleThatDoesNotMatchIsRefused) {
   damaged.body[10] ^= std::byte{1};
   EXPECT_THROW(session.receive(damaged), DecodeError);
   EXPECT_THROW(session.receive(bundle_frame(kRound + 1)), DecodeError);
-  EXPECT_THROW(session.receive({Bundle{kRound, std::string(64, 'a')}, {}}), DecodeError);
+  EXPECT_THROW(session.receive({Bundle{kRound, std::string(64, 'a'), 1}, {}}), DecodeError);
   EXPECT_EQ(session.state(), State::kWaitingForBundle);
   EXPECT_TRUE(session.bundle().empty());
   session.receive(bundle_frame());

@@ -191,7 +191,7 @@ TEST_F(CoordinatorTest, ASecondDifferentUploadIsRefusedAndTheFirstStands) {
 
 TEST_F(CoordinatorTest, MessagesOfTheOtherSideAreRefused) {
   expect_refused(tell(some_options().plan), "does not send");
-  expect_refused(tell(Bundle{kRound, std::string(64, 'a')}), "does not send");
+  expect_refused(tell(Bundle{kRound, std::string(64, 'a'), 1}), "does not send");
   expect_refused(tell(Join{"../a", "", 1}), "client");
   EXPECT_TRUE(
       coordinator_->receive({Acknowledgement{kRound, std::string(64, 'a'), true, ""}, {}}, now_)

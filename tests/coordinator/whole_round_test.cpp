@@ -67,7 +67,8 @@ void serve(Coordinator& coordinator, std::vector<Site>& sites,
     }
   }
   for (Site& site : sites) {
-    site.here->send({Bundle{coordinator.round().number(), sha256_hex(bundle)}, bundle});
+    site.here->send(
+        {Bundle{coordinator.round().number(), sha256_hex(bundle), bundle.size()}, bundle});
   }
 }
 

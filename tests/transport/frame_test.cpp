@@ -13,7 +13,7 @@ namespace {
 
 using HeaderBytes = std::array<std::byte, kFrameHeaderBytes>;
 
-FrameHeader some_header() { return {MessageKind::kUpload, 0, 133, 0x0102030405ULL}; }
+FrameHeader some_header() { return {MessageKind::kBlobChunk, 0, 133, 0x0102030405ULL}; }
 FrameLimits wide() {
   FrameLimits limits;
   limits.max_body_bytes = ~std::uint64_t{0};
@@ -43,11 +43,11 @@ TEST(FrameHeader, GoldenBytes) {
   EXPECT_EQ(to_hex(encode_header(some_header())),
             "4653544c"
             "0100"
-            "0300"
+            "0a00"
             "00000000"
             "85000000"
             "0504030201000000"
-            "70ed9a7c");
+            "03febb08");
 }
 
 TEST(FrameHeader, RoundTrip) {
@@ -66,8 +66,8 @@ TEST(FrameHeader, EachFieldIsCheckedByItself) {
   expect_refused(with_byte(0, 'f'), "FSTL");
   expect_refused(with_byte(4, 2), "protocol version: found 2, expected 1");
   expect_refused(with_byte(6, 0), "kind: found 0");
-  expect_refused(with_byte(6, 6), "kind: found 6");
-  expect_refused(with_byte(7, 1), "kind: found 259");
+  expect_refused(with_byte(6, 17), "kind: found 17, expected 1 to 16");
+  expect_refused(with_byte(7, 1), "kind: found 266");
   expect_refused(with_byte(8, 1), "flags: found 1");
 }
 
@@ -80,41 +80,54 @@ TEST(FrameHeader, SizesAreLimited) {
   expect_refused(encode_header(some_header()), "metadata bytes: found 133", limits);
   ++limits.max_metadata_bytes;
   --limits.max_body_bytes;
-  expect_refused(encode_header(some_header()), "body bytes of Upload", limits);
+  expect_refused(encode_header(some_header()), "body bytes of BlobChunk", limits);
 }
 
-TEST(FrameHeader, OnlyUploadAndBundleMayAnnounceABody) {
+TEST(FrameHeader, ABodyIsWithinTheRangeOfItsKind) {
+  FrameLimits limits;
+  limits.max_body_bytes = 2 * kMaxStatusBytes;
   for (const Message& message : every_message()) {
-    FrameHeader header{kind_of(message), 0, 1, 1};
-    if (carries_body(header.kind)) {
-      EXPECT_EQ(decode_header(encode_header(header)), header);
-    } else {
-      expect_refused(encode_header(header), "body bytes of " + std::string(name(header.kind)));
+    FrameHeader header{kind_of(message), 0, 1, 0};
+    const std::string what = "body bytes of " + std::string(name(header.kind));
+    const BodyRange range = body_range(header.kind, limits.max_body_bytes);
+    for (const std::uint64_t bytes : {range.least, range.most}) {
+      header.body_bytes = bytes;
+      EXPECT_EQ(decode_header(encode_header(header), limits), header);
     }
+    header.body_bytes = range.most + 1;
+    expect_refused(encode_header(header), what, limits);
+    header.body_bytes = range.least - 1;
+    if (range.least > 0) expect_refused(encode_header(header), what, limits);
   }
 }
 
 TEST(Frame, RoundTrip) {
   for (const Message& message : every_message()) {
-    const Frame frame{message,
-                      carries_body(kind_of(message)) ? some_bytes(1000) : std::vector<std::byte>{}};
+    const Frame frame{message, body_for(message, 1000)};
     const Frame back = decode_frame(encode_frame(frame));
     EXPECT_EQ(back.message, message);
     EXPECT_EQ(back.body, frame.body);
   }
 }
 
+TEST(Frame, TheHeadIsAllButTheBody) {
+  const Frame frame = chunk_frame(1, some_bytes(50));
+  auto bytes = encode_frame_head(frame);
+  bytes.insert(bytes.end(), frame.body.begin(), frame.body.end());
+  EXPECT_EQ(bytes, encode_frame(frame));
+}
+
 TEST(Frame, HeaderThenMessageThenBody) {
-  const Frame frame = upload_frame(1, some_bytes(5));
+  const Frame frame = chunk_frame(1, some_bytes(5));
   const auto bytes = encode_frame(frame);
   const auto header = decode_header(std::span(bytes).first<kFrameHeaderBytes>());
-  EXPECT_EQ(header.kind, MessageKind::kUpload);
+  EXPECT_EQ(header.kind, MessageKind::kBlobChunk);
   EXPECT_EQ(kFrameHeaderBytes + header.metadata_bytes + header.body_bytes, bytes.size());
   EXPECT_TRUE(std::equal(frame.body.begin(), frame.body.end(), bytes.end() - 5));
 }
 
 TEST(Frame, EveryTruncationAndOneByteMoreIsRefused) {
-  auto bytes = encode_frame(upload_frame(1, some_bytes(40)));
+  auto bytes = encode_frame(chunk_frame(1, some_bytes(40)));
   for (std::size_t size = 0; size < bytes.size(); ++size) {
     EXPECT_THROW(decode_frame(std::span(bytes).first(size)), DecodeError);
   }
@@ -124,10 +137,11 @@ TEST(Frame, EveryTruncationAndOneByteMoreIsRefused) {
 
 TEST(Frame, ABodyWhereNoneBelongsIsTheCallersMistake) {
   EXPECT_THROW(encode_frame({Join{"a", "cnn3", 1}, some_bytes(1)}), std::invalid_argument);
+  EXPECT_THROW(encode_frame(chunk_frame(0, {})), std::invalid_argument);
 }
 
 TEST(Frame, SizesThatOverflowTogetherAreRefused) {
-  auto bytes = encode_frame(upload_frame(1, some_bytes(40)));
+  auto bytes = encode_frame(chunk_frame(1, some_bytes(40)));
   FrameHeader header = decode_header(std::span(bytes).first<kFrameHeaderBytes>());
   header.body_bytes = ~std::uint64_t{0} - header.metadata_bytes + 41;
   const auto forged = encode_header(header);

@@ -33,11 +33,41 @@ inline std::vector<std::byte> some_bytes(std::size_t count, unsigned seed = 1) {
   return bytes;
 }
 
-// One of every kind, with every field set.
+// One of every kind, in the order of the kinds, with every field set.
 inline std::vector<Message> every_message() {
-  return {Join{"site-1", "cnn3", 4000}, RoundPlan{some_hash('a'), 7, some_hash('b'), 10},
+  RoundPlan plan{some_hash('a'), 7, some_hash('b'), 10};
+  plan.settings = "[clients]\n\tepochs = 3\n";
+  plan.pool_bytes = 30'730'000;
+  plan.student = some_hash('c');
+  plan.student_bytes = 272'474;
+  plan.rounds = 9;
+  return {Join{"site-1", "cnn3", 4000, Participation::kPredictions},
+          plan,
           Upload{7, "site-1", some_hash('c'), 4000},
-          Acknowledgement{7, some_hash('d'), false, "no such client"}, Bundle{7, some_hash('e')}};
+          Acknowledgement{7, some_hash('d'), false, "no such client", Refusal::kTooLate},
+          Bundle{7, some_hash('e'), 5307, false},
+          Hello{1, 3, "fedstill 0.2", {"blobs", "tls"}},
+          Welcome{2, "fedstill 0.3", {"blobs"}, 15, 1'700'000'000},
+          BlobOffer{some_hash('1'), 272'474, "update"},
+          BlobRequest{some_hash('2'), 4096},
+          BlobChunk{some_hash('3'), 1'048'576},
+          BlobProgress{some_hash('4'), 2'097'152},
+          Heartbeat{7, "training", 120, 4000},
+          Predictions{7, "site-2", some_hash('5'), 300},
+          StatusRequest{"clients", "site-1"},
+          StatusReply{},
+          Leave{"maintenance"}};
+}
+
+// A body that the kind accepts, as long as it may be.
+inline std::vector<std::byte> body_for(const Message& message, std::size_t count,
+                                       unsigned seed = 1) {
+  const BodyRange range = body_range(kind_of(message), count);
+  return some_bytes(static_cast<std::size_t>(range.most), seed);
+}
+
+inline Frame chunk_frame(std::uint64_t offset, std::vector<std::byte> body) {
+  return {BlobChunk{some_hash('c'), offset}, std::move(body)};
 }
 
 inline Frame upload_frame(std::uint32_t round, std::vector<std::byte> body) {

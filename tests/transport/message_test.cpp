@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "tests/transport/frames.h"
 
 namespace fedstill {
@@ -14,15 +16,20 @@ TEST(Message, KindsAreTheWireNumbers) {
     EXPECT_FALSE(name(kind_of(message)).empty());
   }
   EXPECT_EQ(kind_of(Bundle{}), MessageKind::kBundle);
+  EXPECT_EQ(kind_of(Leave{}), MessageKind::kLeave);
   EXPECT_EQ(kind_of(Upload{}), MessageKind::kUpload);
 }
 
-TEST(Message, OnlyUploadAndBundleCarryABody) {
-  int with_body = 0;
-  for (const Message& message : every_message()) with_body += carries_body(kind_of(message));
-  EXPECT_EQ(with_body, 2);
-  EXPECT_TRUE(carries_body(MessageKind::kUpload));
-  EXPECT_TRUE(carries_body(MessageKind::kBundle));
+TEST(Message, OnlyChunksAndStatusCarryABody) {
+  for (const Message& message : every_message()) {
+    const BodyRange range = body_range(kind_of(message), kMaxStatusBytes * 2);
+    const MessageKind kind = kind_of(message);
+    if (kind == MessageKind::kUpload || kind == MessageKind::kBundle) continue;
+    const bool is_chunk = std::holds_alternative<BlobChunk>(message);
+    const bool is_status = std::holds_alternative<StatusReply>(message);
+    EXPECT_EQ(range.least, is_chunk ? 1U : 0U);
+    EXPECT_EQ(range.most, is_chunk ? 2 * kMaxStatusBytes : is_status ? kMaxStatusBytes : 0U);
+  }
 }
 
 TEST(Message, GoodFieldsHaveNoProblem) {
@@ -46,7 +53,7 @@ TEST(Message, HashesAre64LowerCaseHexDigits) {
                                  std::string(64, 'g'), std::string()}) {
     EXPECT_FALSE(is_sha256(bad));
     EXPECT_NE(find_problem(Upload{1, "x", bad, 1}), "");
-    EXPECT_NE(find_problem(Bundle{1, bad}), "");
+    EXPECT_NE(find_problem(Bundle{1, bad, 1}), "");
     EXPECT_NE(find_problem(RoundPlan{bad, 1, some_hash('a'), 10}), "");
     EXPECT_NE(find_problem(RoundPlan{some_hash('a'), 1, bad, 10}), "");
     EXPECT_EQ(find_problem(Acknowledgement{1, bad, true, ""}).empty(), bad.empty());
@@ -73,6 +80,91 @@ TEST(Message, FreeTextIsPrintableUtf8OfBoundedLength) {
     EXPECT_NE(find_problem(Acknowledgement{1, "", false, bad}), "") << bad;
     EXPECT_NE(find_problem(Join{"x", bad, 1}), "") << bad;
   }
+}
+
+template <typename T, typename Change>
+std::string problem_after(const Change& change) {
+  for (Message message : every_message()) {
+    if (auto* fields = std::get_if<T>(&message)) {
+      change(*fields);
+      return find_problem(message);
+    }
+  }
+  return "no such message";
+}
+
+TEST(Message, ModesAndRefusalsAreThoseKnown) {
+  for (const int mode : {0, 3, 255}) {
+    EXPECT_NE(problem_after<Join>([&](Join& m) { m.mode = static_cast<Participation>(mode); }), "");
+  }
+  EXPECT_EQ(problem_after<Join>([](Join& m) { m.mode = Participation::kModel; }), "");
+  const auto with = [](bool accepted, int refusal) {
+    return find_problem(Acknowledgement{1, "", accepted, "", static_cast<Refusal>(refusal)});
+  };
+  for (const int refusal : {0, 1, 2}) EXPECT_EQ(with(false, refusal), "");
+  EXPECT_NE(with(false, 3), "");
+  EXPECT_EQ(with(true, 0), "");
+  EXPECT_NE(with(true, 1), "");
+}
+
+TEST(Message, APlanNamesAStudentWithItsSizeAndSettingsAreLinesOfText) {
+  const auto after = problem_after<RoundPlan, std::function<void(RoundPlan&)>>;
+  EXPECT_NE(after([](RoundPlan& m) { m.student.clear(); }), "");
+  EXPECT_NE(after([](RoundPlan& m) { m.student_bytes = 0; }), "");
+  EXPECT_EQ(after([](RoundPlan& m) { m.student.clear(), m.student_bytes = 0; }), "");
+  EXPECT_NE(after([](RoundPlan& m) { m.pool_bytes = kMaxBlobBytes + 1; }), "");
+  EXPECT_EQ(after([](RoundPlan& m) { m.settings = std::string(32 << 10, 'x'); }), "");
+  EXPECT_NE(after([](RoundPlan& m) { m.settings = std::string((32 << 10) + 1, 'x'); }), "");
+  EXPECT_NE(after([](RoundPlan& m) { m.settings = "a\n\x1b[31m"; }), "");
+  EXPECT_NE(after([](RoundPlan& m) { m.settings = "a\r\n"; }), "");
+}
+
+TEST(Message, VersionsAreARangeAndCapabilitiesAFewNames) {
+  const auto versions = [](std::uint16_t oldest, std::uint16_t newest) {
+    return find_problem(Hello{oldest, newest, "", {}});
+  };
+  EXPECT_EQ(versions(1, 1), "");
+  EXPECT_EQ(versions(2, 65535), "");
+  EXPECT_NE(versions(0, 1), "");
+  EXPECT_NE(versions(2, 1), "");
+  const auto with = [](std::vector<std::string> names) {
+    return find_problem(Hello{1, 1, "", std::move(names)});
+  };
+  EXPECT_EQ(with({"a", "b"}), "");
+  EXPECT_NE(with({"a", "a"}), "");
+  EXPECT_NE(with({"a b"}), "");
+  std::vector<std::string> many;
+  for (int i = 0; i < 17; ++i) many.push_back("c" + std::to_string(i));
+  EXPECT_NE(with(many), "");
+  many.pop_back();
+  EXPECT_EQ(with(many), "");
+}
+
+TEST(Message, TheWelcomesNumbersAreSane) {
+  const auto after = problem_after<Welcome, std::function<void(Welcome&)>>;
+  EXPECT_NE(after([](Welcome& m) { m.version = 0; }), "");
+  EXPECT_NE(after([](Welcome& m) { m.heartbeat_seconds = 0; }), "");
+  EXPECT_NE(after([](Welcome& m) { m.heartbeat_seconds = 86'401; }), "");
+  EXPECT_NE(after([](Welcome& m) { m.unix_time = -1; }), "");
+}
+
+TEST(Message, ABlobHasABoundedSizeAndAHash) {
+  EXPECT_NE(find_problem(BlobOffer{some_hash('a'), 0, "update"}), "");
+  EXPECT_NE(find_problem(BlobOffer{some_hash('a'), kMaxBlobBytes + 1, "update"}), "");
+  EXPECT_EQ(find_problem(BlobOffer{some_hash('a'), kMaxBlobBytes, "update"}), "");
+  EXPECT_NE(find_problem(BlobOffer{some_hash('a'), 1, ""}), "");
+  EXPECT_NE(find_problem(Bundle{1, some_hash('a'), 0}), "");
+  EXPECT_NE(find_problem(BlobRequest{"", 0}), "");
+  EXPECT_NE(find_problem(BlobChunk{some_hash('a'), kMaxBlobBytes + 1}), "");
+  EXPECT_NE(find_problem(BlobProgress{some_hash('a'), ~std::uint64_t{0}}), "");
+}
+
+TEST(Message, NamesInStatusAndHeartbeat) {
+  EXPECT_EQ(find_problem(Heartbeat{}), "");
+  EXPECT_NE(find_problem(Heartbeat{1, "two words", 0, 0}), "");
+  EXPECT_NE(find_problem(StatusRequest{"", ""}), "");
+  EXPECT_NE(find_problem(StatusRequest{"clients", "a\nb"}), "");
+  EXPECT_NE(find_problem(Leave{"a\nb"}), "");
 }
 
 TEST(Message, AnyBytesBecomeFreeText) {
