@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "launch/command_line_sites.h"
 #include "launch/job_file.h"
 #include "launch/suggestion.h"
 
@@ -19,13 +20,15 @@ constexpr const char* kFooter = R"(Examples:
   fedstill predict runs/NAME/bundle.fsb shirt.png
 
 Exit codes: 0 done, 2 usage, 3 job or setting, 4 data, 5 damaged file, 6 disk or permission,
-            7 the gate refused the bundle, 8 training diverged, 9 interrupted (resumable), 70 bug)";
+            7 the gate refused the bundle, 8 training diverged, 9 interrupted (resumable),
+            10 a certificate or the other side refused, 11 the other side cannot be reached, 70 bug)";
 
 struct Commands {
   SimulateCommand simulate;
   InspectCommand inspect;
   PredictCommand predict;
   EvaluateCommand evaluate;
+  SiteCommands sites;
   CompletionCommand completion;
   VersionCommand version;
 };
@@ -92,6 +95,7 @@ void add_all(CLI::App& root, Commands& c) {
   add_inspect(root, c.inspect);
   add_predict(root, c.predict);
   add_evaluate(root, c.evaluate);
+  add_site_commands(root, c.sites);
   CLI::App& completion = *root.add_subcommand("completion", "shell completion script");
   completion.add_option("shell", c.completion.shell, "bash, zsh or fish")->required();
   completion.footer("Example:\n  source <(fedstill completion bash)");
@@ -104,6 +108,7 @@ Command chosen(const CLI::App& root, Commands& c) {
   if (root.got_subcommand("inspect")) return c.inspect;
   if (root.got_subcommand("predict")) return c.predict;
   if (root.got_subcommand("evaluate")) return c.evaluate;
+  if (const auto site = chosen_site_command(root, c.sites)) return *site;
   if (root.got_subcommand("completion")) return c.completion;
   if (root.got_subcommand("version")) return c.version;
   return HelpCommand{root.help()};
@@ -134,7 +139,7 @@ void check_resume(const CLI::App& simulate) {
 }
 
 std::string help_of_chosen(const CLI::App& root) {
-  for (const CLI::App* sub : root.get_subcommands()) return sub->help();
+  for (const CLI::App* sub : root.get_subcommands()) return help_of_chosen(*sub);
   return root.help();
 }
 

@@ -33,6 +33,16 @@ struct EvaluateCommand {
   std::string data = "fashion-mnist";
   bool json = false;
 };
+struct CertCommand {
+  std::string action;            // init, request, sign, install, revoke or show
+  std::filesystem::path folder;  // of the authority or of the site
+  std::filesystem::path file;    // request, certificate; revoke: also a name or a fingerprint
+  std::filesystem::path authority, out;
+  std::string name, role;
+  std::vector<std::string> hosts;
+  std::optional<std::int64_t> days;
+  bool json = false;
+};
 struct CompletionCommand {
   std::string shell;
 };
@@ -43,7 +53,7 @@ struct HelpCommand {
   std::string text;
 };
 using Command = std::variant<SimulateCommand, InspectCommand, PredictCommand, EvaluateCommand,
-                             CompletionCommand, VersionCommand, HelpCommand>;
+                             CertCommand, CompletionCommand, VersionCommand, HelpCommand>;
 
 // The command line makes no sense. The message says what, with a suggestion.
 class UsageError : public std::runtime_error {

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "launch/cert.h"
 #include "launch/completion.h"
 #include "launch/evaluate.h"
 #include "launch/inspect.h"
@@ -46,6 +47,11 @@ void run(const PredictCommand& command) {
 void run(const EvaluateCommand& command) {
   const nlohmann::json found = evaluate_file(command.model, command.data);
   std::cout << (command.json ? json_text(found, 1) + "\n" : evaluation_text(found));
+}
+
+void run(const CertCommand& command) {
+  const nlohmann::json done = run_cert(command);
+  std::cout << (command.json ? json_text(done, 1) + "\n" : cert_text(done));
 }
 
 void run(const CompletionCommand& command) { std::cout << completion_script(command.shell); }

@@ -5,15 +5,17 @@ namespace fedstill {
 // What the process tells its caller. Documented in --help; never renumber.
 enum class ExitCode : int {
   kOk = 0,
-  kUsage = 2,        // unknown flag or subcommand, missing argument
-  kJob = 3,          // the job file or a setting is wrong or contradicts another
-  kData = 4,         // the data set or an image is missing or wrong
-  kDamagedFile = 5,  // a file of ours does not hold what it should
-  kIo = 6,           // disk full, no permission, the run folder is in use
-  kGateRefused = 7,  // the quantized student disagrees with the float one: no bundle
-  kDiverged = 8,     // a loss became NaN or infinite
-  kInterrupted = 9,  // Ctrl-C or SIGTERM; simulate --resume goes on
-  kInternal = 70,    // a bug in fedstill
+  kUsage = 2,         // unknown flag or subcommand, missing argument
+  kJob = 3,           // the job file or a setting is wrong or contradicts another
+  kData = 4,          // the data set or an image is missing or wrong
+  kDamagedFile = 5,   // a file of ours does not hold what it should
+  kIo = 6,            // disk full, no permission, the run folder is in use
+  kGateRefused = 7,   // the quantized student disagrees with the float one: no bundle
+  kDiverged = 8,      // a loss became NaN or infinite
+  kInterrupted = 9,   // Ctrl-C or SIGTERM; simulate --resume goes on
+  kRefused = 10,      // a certificate does not fit, or the other side refused us
+  kUnreachable = 11,  // the other side cannot be reached, or is gone
+  kInternal = 70,     // a bug in fedstill
 };
 
 }  // namespace fedstill

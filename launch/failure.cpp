@@ -9,6 +9,7 @@
 
 #include "compression/verify.h"
 #include "data/data_error.h"
+#include "launch/certificates/x509.h"
 #include "launch/command_line.h"
 #include "launch/job.h"
 #include "model/decode_error.h"
@@ -57,6 +58,8 @@ Failure describe(const std::exception_ptr& error) {
             "fedstill simulate --print-job shows every key and its values"};
   } catch (const DataError& e) {
     return {ExitCode::kData, e.what(), "check data.source, or the file"};
+  } catch (const x509::CertificateError& e) {
+    return {ExitCode::kRefused, e.what(), "fedstill cert show FILE tells what a certificate says"};
   } catch (const DecodeError& e) {
     return {ExitCode::kDamagedFile, e.what(), "the file is damaged: delete it or get it again"};
   } catch (const GateError& e) {

@@ -1,0 +1,72 @@
+#include "launch/command_line_sites.h"
+
+#include <CLI/CLI.hpp>
+
+namespace fedstill {
+namespace {
+
+constexpr const char* kAuthority = "folder of the authority";
+constexpr const char* kSite = "folder of the site's identity";
+
+CLI::App& add_action(CLI::App& cert, CertCommand& c, const char* name, const char* what,
+                     const char* folder) {
+  CLI::App& action = *cert.add_subcommand(name, what);
+  if (folder != nullptr) action.add_option("folder", c.folder, folder)->required();
+  action.add_flag("--json", c.json, "one JSON object on stdout, nothing else");
+  return action;
+}
+
+void add_authority_actions(CLI::App& cert, CertCommand& c) {
+  CLI::App& init = add_action(cert, c, "init", "make the federation's own authority", kAuthority);
+  init.add_option("--name", c.name, "what it is called in certificates");
+  init.add_option("--days", c.days, "how long it is valid (default: 3650)");
+  CLI::App& sign = add_action(cert, c, "sign", "at the authority: sign a request", kAuthority);
+  sign.add_option("request", c.file, "the site.csr that came from the site")->required();
+  sign.add_option("--out", c.out, "the certificate (default: beside the request)");
+  sign.add_option("--role", c.role, "needed to grant coordinator or admin");
+  sign.add_option("--host", c.hosts, "name or address of a coordinator; may be repeated")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  sign.add_option("--days", c.days, "how long it is valid (default: 365)");
+  CLI::App& revoke =
+      add_action(cert, c, "revoke", "at the authority: take a certificate back", kAuthority);
+  revoke.add_option("whom", c.file, "a name, a certificate file or a fingerprint")->required();
+}
+
+void add_site_actions(CLI::App& cert, CertCommand& c) {
+  CLI::App& request =
+      add_action(cert, c, "request", "at a site: make a key and ask for a certificate", kSite);
+  request.add_option("--name", c.name, "name of this participant")->required();
+  request.add_option("--role", c.role, "client (default), coordinator or admin");
+  CLI::App& install =
+      add_action(cert, c, "install", "at a site: put the signed certificate beside its key", kSite);
+  install.add_option("certificate", c.file, "what the authority signed")->required();
+  install.add_option("authority", c.authority, "the authority's ca.crt")->required();
+  CLI::App& show = add_action(cert, c, "show", "what a certificate or a request says", nullptr);
+  show.add_option("file", c.file, "certificate or request")->required();
+}
+
+void add_cert(CLI::App& root, CertCommand& c) {
+  CLI::App& app = *root.add_subcommand("cert", "certificates: who may take part, and as what");
+  app.require_subcommand(1);
+  add_authority_actions(app, c);
+  add_site_actions(app, c);
+  app.footer(R"(Example, with the authority and one site on one machine:
+  fedstill cert init authority
+  fedstill cert request hospital-a --name hospital-a
+  fedstill cert sign authority hospital-a/site.csr --out hospital-a.crt
+  fedstill cert install hospital-a hospital-a.crt authority/ca.crt)");
+}
+
+}  // namespace
+
+void add_site_commands(CLI::App& root, SiteCommands& commands) { add_cert(root, commands.cert); }
+
+std::optional<Command> chosen_site_command(const CLI::App& root, const SiteCommands& commands) {
+  if (!root.got_subcommand("cert")) return std::nullopt;
+  CertCommand cert = commands.cert;
+  cert.action = root.get_subcommand("cert")->get_subcommands().front()->get_name();
+  return cert;
+}
+
+}  // namespace fedstill
