@@ -32,6 +32,14 @@ std::size_t FileDescriptor::read(std::span<std::byte> out) {
   }
 }
 
+std::size_t FileDescriptor::read_at(std::uint64_t offset, std::span<std::byte> out) {
+  for (;;) {
+    const ssize_t count = ::pread(descriptor_, out.data(), out.size(), static_cast<off_t>(offset));
+    if (count >= 0) return static_cast<std::size_t>(count);
+    if (errno != EINTR) fail("read");
+  }
+}
+
 void FileDescriptor::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 
@@ -15,6 +16,7 @@ class FileDescriptor {
   FileDescriptor& operator=(const FileDescriptor&) = delete;
 
   std::size_t read(std::span<std::byte> out);  // 0 only at the end of the file
+  std::size_t read_at(std::uint64_t offset, std::span<std::byte> out);
   void write(std::span<const std::byte> bytes);
   void sync();
   void close();  // reports what a late write error would otherwise hide

@@ -1,15 +1,14 @@
 #include "coordinator/store.h"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
-#include <csignal>
 #include <stdexcept>
 #include <system_error>
 
 #include "model/decode_error.h"
 #include "model/sha256.h"
 #include "tests/coordinator/fixture.h"
+#include "tests/support/file_size_limit.h"
 
 namespace fedstill {
 namespace {
@@ -170,27 +169,6 @@ TEST(Store, AnUnwritableFolderIsASystemError) {
   fs::create_directories(folder.path() / "taken" / "coordinator.sqlite");
   EXPECT_THROW(Store{folder.path() / "taken"}, std::system_error);
 }
-
-// Files may not grow past the limit while this lives: what a full disk does to write().
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) {
-    before_ = std::signal(SIGXFSZ, SIG_IGN);
-    ::getrlimit(RLIMIT_FSIZE, &limit_);
-    const rlimit smaller{bytes, limit_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &smaller);
-  }
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &limit_);
-    std::signal(SIGXFSZ, before_);
-  }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-
- private:
-  rlimit limit_{};
-  void (*before_)(int) = nullptr;
-};
 
 TEST(Store, AFullDiskLeavesNothingHalfWritten) {
   const TemporaryFolder folder;
