@@ -23,6 +23,8 @@ require_system() {
   case "$ID:${version%%.*}" in
     debian:[1-9]|debian:10|debian:11) die "needs Debian 12 or newer, this is ${PRETTY_NAME}" ;;
     ubuntu:[1-9]|ubuntu:1[0-9]|ubuntu:2[0-3]) die "needs Ubuntu 24.04 or newer, this is ${PRETTY_NAME}" ;;
+    debian:12) packages+=(libboost1.81-dev) ;;  # its default, 1.74, has an Asio that g++ 12 does not compile
+    *) packages+=(libboost-dev) ;;
   esac
 }
 

@@ -3,28 +3,18 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <functional>
 #include <future>
 #include <memory>
 #include <thread>
 
 #include "model/decode_error.h"
+#include "tests/transport/channel_backend.h"
 #include "tests/transport/frames.h"
 #include "transport/channel.h"
 
 namespace fedstill {
 
-// What every Channel must show. A backend instantiates the suite with how to connect two ends in
-// this process and how to put raw bytes into the inbox of the second.
-struct ConnectedEnds {
-  std::unique_ptr<Channel> first, second;
-  std::function<void(std::vector<std::byte>)> inject_into_second;
-};
-struct ChannelBackend {
-  std::string name;
-  std::function<ConnectedEnds(const FrameLimits&)> connect;
-};
-
+// What every Channel must show.
 class ChannelContract : public testing::TestWithParam<ChannelBackend> {
  protected:
   void connect(const FrameLimits& limits = {}) { ends_ = GetParam().connect(limits); }

@@ -17,6 +17,9 @@ INSTANTIATE_TEST_SUITE_P(Channels, ChannelContract,
                          testing::Values(ChannelBackend{"in_process", connect_in_process}),
                          [](const auto& backend) { return backend.param.name; });
 
+INSTANTIATE_TEST_SUITE_P(Network, ChannelContract, testing::ValuesIn(network_backends()),
+                         [](const auto& backend) { return backend.param.name; });
+
 TEST(InProcessChannel, TheFactoryConnectsBothEnds) {
   const auto [first, second] = make_in_process_channel();
   first->send(upload_frame(1, some_bytes(10)));

@@ -1,0 +1,172 @@
+#include "transport/tls/tls_wire.h"
+
+#include <openssl/err.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "transport/tls/socket_calls.h"
+
+namespace fedstill {
+namespace {
+
+// Enough records for one system call to be cheap, few enough to stay in the cache.
+constexpr std::size_t kFlushBytes = 128 * 1024;
+constexpr std::size_t kPieceBytes = 64 * 1024;
+
+// A BIO that appends to a vector of bytes: never full, its owner sees to that.
+int append(BIO* bio, const char* bytes, std::size_t size, std::size_t* written) {
+  auto& out = *static_cast<std::vector<std::byte>*>(BIO_get_data(bio));
+  const auto* const begin = reinterpret_cast<const std::byte*>(bytes);
+  out.insert(out.end(), begin, begin + size);
+  *written = size;
+  return 1;
+}
+long control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
+
+BIO_METHOD* collecting_method() {
+  static const auto kMethod = [] {
+    BIO_METHOD* const method =
+        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "fedstill records");
+    BIO_meth_set_write_ex(method, append);
+    BIO_meth_set_ctrl(method, control);
+    return std::unique_ptr<BIO_METHOD, OpensslFree<BIO_meth_free>>(method);
+  }();
+  return kMethod.get();
+}
+
+std::string describe_error(const std::string& refusal) {
+  const std::string reason = take_openssl_error();
+  return refusal.empty() ? reason : refusal;
+}
+
+}  // namespace
+
+TlsWire::TlsWire(SSL_CTX* context, int socket, const Admission& admission)
+    : socket_(socket), admission_(admission), ssl_(SSL_new(context)) {
+  BIO* const incoming = BIO_new_socket(socket, BIO_NOCLOSE);
+  BIO* const outgoing = BIO_new(collecting_method());
+  if (!ssl_ || incoming == nullptr || outgoing == nullptr) throw WireError("[tls] no memory");
+  BIO_set_data(outgoing, &records_);
+  BIO_set_init(outgoing, 1);
+  SSL_set_bio(ssl_.get(), incoming, outgoing);
+  SSL_set_app_data(ssl_.get(), this);
+}
+
+Need TlsWire::need_after(int result) {
+  const int system_error = errno;
+  switch (SSL_get_error(ssl_.get(), result)) {
+    case SSL_ERROR_WANT_READ:
+      return Need::kReadable;
+    case SSL_ERROR_WANT_WRITE:
+      return Need::kWritable;
+    case SSL_ERROR_SYSCALL:
+      if (system_error == 0) throw WireError("[tls] the peer closed during the handshake");
+      if (ERR_peek_error() == 0) throw_wire_error("receive", system_error);
+      [[fallthrough]];
+    default:
+      throw WireError("[tls] " + describe_error(refusal_));
+  }
+}
+
+Need TlsWire::handshake() {
+  ERR_clear_error();
+  errno = 0;
+  const int result = SSL_do_handshake(ssl_.get());
+  if (result == 1) return flush();
+  if (SSL_get_error(ssl_.get(), result) == SSL_ERROR_ZERO_RETURN) {
+    throw WireError("[tls] the peer closed during the handshake");
+  }
+  try {
+    const Need need = need_after(result);
+    const Need flushed = flush();
+    return flushed == Need::kNothing ? need : flushed;
+  } catch (const WireError&) {
+    try {
+      flush();  // the alert that tells the peer why
+    } catch (const WireError&) {
+    }
+    throw;
+  }
+}
+
+Progress TlsWire::read(std::span<std::byte> out) {
+  Progress progress;
+  while (progress.bytes < out.size()) {
+    ERR_clear_error();
+    std::size_t count = 0;
+    const auto rest = out.subspan(progress.bytes);
+    const int result = SSL_read_ex(ssl_.get(), rest.data(), rest.size(), &count);
+    if (result == 1) {
+      progress.bytes += count;
+      continue;
+    }
+    const int why = SSL_get_error(ssl_.get(), result);
+    // What came before an end or an error is handed out first; the next call reports it again.
+    if (progress.bytes > 0 && why != SSL_ERROR_WANT_READ) break;
+    progress.ended = why == SSL_ERROR_ZERO_RETURN;
+    if (!progress.ended) progress.need = need_after(result);
+    break;
+  }
+  return progress;
+}
+
+std::size_t TlsWire::encrypt(std::span<const std::byte> bytes) {
+  ERR_clear_error();
+  std::size_t count = 0;
+  const int result =
+      SSL_write_ex(ssl_.get(), bytes.data(), std::min(bytes.size(), kPieceBytes), &count);
+  if (result != 1) {
+    need_after(result);
+    throw WireError("[tls] cannot encrypt yet");  // renegotiation is off: nothing to wait for
+  }
+  return count;
+}
+
+Progress TlsWire::write(const std::array<std::span<const std::byte>, 2>& pieces) {
+  Progress progress;
+  for (std::span<const std::byte> piece : pieces) {
+    while (!piece.empty()) {
+      if (records_.size() - sent_ >= kFlushBytes) {
+        progress.need = flush();
+        if (progress.need != Need::kNothing) return progress;
+      }
+      const std::size_t count = encrypt(piece);
+      progress.bytes += count;
+      piece = piece.subspan(count);
+    }
+  }
+  progress.need = flush();
+  return progress;
+}
+
+Need TlsWire::flush() {
+  while (sent_ < records_.size()) {
+    const Progress progress = send_some(socket_, {std::span(records_).subspan(sent_), {}});
+    if (progress.need != Need::kNothing) return progress.need;
+    sent_ += progress.bytes;
+  }
+  records_.clear();
+  sent_ = 0;
+  return Need::kNothing;
+}
+
+void TlsWire::end() noexcept {
+  try {
+    ERR_clear_error();
+    SSL_shutdown(ssl_.get());
+    flush();
+  } catch (const std::exception&) {  // a goodbye that cannot be said
+  }
+  ERR_clear_error();
+  ::shutdown(socket_, SHUT_WR);
+}
+
+PeerIdentity TlsWire::peer() const {
+  X509* const certificate = SSL_get0_peer_certificate(ssl_.get());
+  if (certificate == nullptr) throw WireError("[tls] the peer showed no certificate");
+  return identity_of(certificate);
+}
+
+}  // namespace fedstill
