@@ -10,8 +10,9 @@ namespace {
 
 // Two zero bytes, the type (8: unsigned byte), the number of dimensions.
 constexpr std::uint32_t kImagesMagic = 0x00000803;
+constexpr std::uint32_t kPlanesMagic = 0x00000804;  // with a dimension for the channels
 constexpr std::uint32_t kLabelsMagic = 0x00000801;
-constexpr std::uint64_t kMaxSide = 4096;
+constexpr std::uint64_t kMaxSide = 4096, kMaxChannels = 64;
 
 [[noreturn]] void fail(std::string_view origin, const std::string& found,
                        const std::string& expected) {
@@ -52,19 +53,25 @@ void check_size(std::span<const std::uint8_t> bytes, std::uint64_t expected,
 }  // namespace
 
 Images decode_idx_images(std::span<const std::uint8_t> bytes, std::string_view origin) {
-  constexpr std::size_t kHeader = 16;
-  check_header(bytes, kHeader, kImagesMagic, origin);
+  const bool planes = bytes.size() >= 4 && big_endian(bytes, 0) == kPlanesMagic;
+  const std::size_t header = planes ? 20 : 16;
+  check_header(bytes, header, planes ? kPlanesMagic : kImagesMagic, origin);
   const std::uint64_t count = big_endian(bytes, 1);
-  const std::uint64_t height = big_endian(bytes, 2);
-  const std::uint64_t width = big_endian(bytes, 3);
+  const std::uint64_t channels = planes ? big_endian(bytes, 2) : 1;
+  const std::uint64_t height = big_endian(bytes, header / 4 - 2);
+  const std::uint64_t width = big_endian(bytes, header / 4 - 1);
+  if (channels < 1 || channels > kMaxChannels) {
+    fail(origin, std::to_string(channels) + " channels", "1 to " + std::to_string(kMaxChannels));
+  }
   if (height < 1 || height > kMaxSide || width < 1 || width > kMaxSide) {
     fail(origin, "images of " + std::to_string(height) + " × " + std::to_string(width),
          "sides of 1 to " + std::to_string(kMaxSide));
   }
-  // At most 2^32 × 2^24: no overflow.
-  check_size(bytes, kHeader + count * height * width, origin);
-  const auto pixels = bytes.subspan(kHeader);
-  return {{1, static_cast<std::int64_t>(height), static_cast<std::int64_t>(width)},
+  // At most 2^32 × 2^6 × 2^24: no overflow.
+  check_size(bytes, header + count * channels * height * width, origin);
+  const auto pixels = bytes.subspan(header);
+  return {{static_cast<std::int64_t>(channels), static_cast<std::int64_t>(height),
+           static_cast<std::int64_t>(width)},
           {pixels.begin(), pixels.end()}};
 }
 

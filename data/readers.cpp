@@ -151,6 +151,17 @@ TrainTest read_idx_folder(const fs::path& folder) {
   return sets;
 }
 
+Dataset read_labelled(std::string_view source) {
+  constexpr std::string_view kIdx = "idx:";
+  if (!source.starts_with(kIdx) || source.size() == kIdx.size()) return read_source(source).train;
+  const fs::path folder = source.substr(kIdx.size());
+  const bool planes = is_there(folder / "train-images-idx4-ubyte") ||
+                      is_there(folder / "train-images-idx4-ubyte.gz");
+  return read_idx(
+      plain_or_gz(folder, planes ? "train-images-idx4-ubyte" : "train-images-idx3-ubyte"),
+      plain_or_gz(folder, "train-labels-idx1-ubyte"));
+}
+
 TrainTest read_cifar10_folder(const fs::path& folder) {
   const fs::path inner = folder / "cifar-10-batches-bin";
   const fs::path from = is_there(inner) ? inner : folder;

@@ -24,6 +24,10 @@ Dataset read_idx(const std::filesystem::path& images, const std::filesystem::pat
 // The four canonical files (train-images-idx3-ubyte …, t10k-…; plain or .gz) of a folder.
 TrainTest read_idx_folder(const std::filesystem::path& folder);
 
+// A site's own labelled images: "idx:DIR" with train-images-idx3-ubyte (or idx4 for several
+// channels) and train-labels-idx1-ubyte alone, or the training half of any other source.
+Dataset read_labelled(std::string_view source);
+
 // CIFAR-10's binary batches (data_batch_1..5.bin, test_batch.bin), in the folder or in its
 // cifar-10-batches-bin.
 TrainTest read_cifar10_folder(const std::filesystem::path& folder);

@@ -33,6 +33,12 @@ struct EvaluateCommand {
   std::string data = "fashion-mnist";
   bool json = false;
 };
+struct ShardsCommand {
+  std::filesystem::path job, out;
+  std::string preset = "quick";
+  std::vector<std::string> assignments;
+  bool json = false;
+};
 struct CertCommand {
   std::string action;            // init, request, sign, install, revoke or show
   std::filesystem::path folder;  // of the authority or of the site
@@ -52,8 +58,9 @@ struct VersionCommand {
 struct HelpCommand {
   std::string text;
 };
-using Command = std::variant<SimulateCommand, InspectCommand, PredictCommand, EvaluateCommand,
-                             CertCommand, CompletionCommand, VersionCommand, HelpCommand>;
+using Command =
+    std::variant<SimulateCommand, InspectCommand, PredictCommand, EvaluateCommand, ShardsCommand,
+                 CertCommand, CompletionCommand, VersionCommand, HelpCommand>;
 
 // The command line makes no sense. The message says what, with a suggestion.
 class UsageError : public std::runtime_error {

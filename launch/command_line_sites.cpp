@@ -58,11 +58,28 @@ void add_cert(CLI::App& root, CertCommand& c) {
   fedstill cert install hospital-a hospital-a.crt authority/ca.crt)");
 }
 
+void add_shards(CLI::App& root, ShardsCommand& c) {
+  CLI::App& app = *root.add_subcommand(
+      "shards", "write each client's images of a job into a folder, to try many processes");
+  app.add_option("job", c.job, "job file (TOML); without one the preset is dealt out");
+  app.add_option("--preset", c.preset, "what the job file starts from: quick or full");
+  app.add_option("--out", c.out, "folder for the clients' folders")->required();
+  app.add_option("--set", c.assignments, "section.key=value over the job file; may be repeated")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  app.add_flag("--json", c.json, "one JSON object on stdout, nothing else");
+  app.footer("Example:\n  fedstill shards job.toml --out sites");
+}
+
 }  // namespace
 
-void add_site_commands(CLI::App& root, SiteCommands& commands) { add_cert(root, commands.cert); }
+void add_site_commands(CLI::App& root, SiteCommands& commands) {
+  add_shards(root, commands.shards);
+  add_cert(root, commands.cert);
+}
 
 std::optional<Command> chosen_site_command(const CLI::App& root, const SiteCommands& commands) {
+  if (root.got_subcommand("shards")) return commands.shards;
   if (!root.got_subcommand("cert")) return std::nullopt;
   CertCommand cert = commands.cert;
   cert.action = root.get_subcommand("cert")->get_subcommands().front()->get_name();

@@ -9,6 +9,7 @@ namespace fedstill {
 
 // The commands of a federation over a network, for parse_command_line().
 struct SiteCommands {
+  ShardsCommand shards;
   CertCommand cert;
 };
 void add_site_commands(CLI::App& root, SiteCommands& commands);

@@ -13,6 +13,7 @@
 #include "launch/predict.h"
 #include "launch/progress.h"
 #include "launch/report.h"
+#include "launch/shards.h"
 #include "launch/simulate.h"
 #include "launch/stop_signal.h"
 
@@ -47,6 +48,11 @@ void run(const PredictCommand& command) {
 void run(const EvaluateCommand& command) {
   const nlohmann::json found = evaluate_file(command.model, command.data);
   std::cout << (command.json ? json_text(found, 1) + "\n" : evaluation_text(found));
+}
+
+void run(const ShardsCommand& command) {
+  const nlohmann::json written = write_shards(command);
+  std::cout << (command.json ? json_text(written, 1) + "\n" : shards_text(written));
 }
 
 void run(const CertCommand& command) {
