@@ -154,4 +154,17 @@ std::filesystem::path TestAuthority::write(const std::string& name, const std::s
   return path;
 }
 
+std::filesystem::path TestAuthority::write_encrypted_key(const std::string& name) const {
+  const auto path = folder_ / name;
+  {
+    const File file = open_for_writing(path);
+    char passphrase[] = "secret";
+    check(PEM_write_PrivateKey(file.get(), keys_->key.get(), EVP_aes_128_cbc(), nullptr, 0, nullptr,
+                               passphrase) == 1,
+          "cannot write a key");
+  }
+  std::filesystem::permissions(path, std::filesystem::perms::owner_read);
+  return path;
+}
+
 }  // namespace fedstill

@@ -36,6 +36,7 @@ class TestAuthority {
   std::filesystem::path authority() const { return folder_ / "ca.crt"; }
   // Replaces the file by renaming, as an administrator should.
   std::filesystem::path write(const std::string& name, const std::string& text) const;
+  std::filesystem::path write_encrypted_key(const std::string& name) const;
 
  private:
   struct Keys;

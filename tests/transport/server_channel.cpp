@@ -135,6 +135,19 @@ TestServer::~TestServer() = default;
 std::unique_ptr<ServerChannel> TestServer::accept() {
   return std::make_unique<ServerChannel>(shared_->next(shared_->opened, "connection"));
 }
+std::unique_ptr<ServerChannel> TestServer::accept_or_refusal() {
+  {
+    std::unique_lock lock(shared_->mutex);
+    shared_->changed.wait_for(
+        lock, kLong, [&] { return !shared_->opened.empty() || !shared_->refusals.empty(); });
+    if (!shared_->refusals.empty()) {
+      const std::string why = shared_->refusals.front();
+      shared_->refusals.pop_front();
+      throw ChannelClosed(why);
+    }
+  }
+  return accept();
+}
 std::string TestServer::next_refusal() { return shared_->next(shared_->refusals, "refusal"); }
 std::string TestServer::next_warning() { return shared_->next(shared_->warnings, "warning"); }
 TestServer::Closed TestServer::next_closed() { return shared_->next(shared_->closed, "close"); }

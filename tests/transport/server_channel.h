@@ -45,8 +45,10 @@ class TestServer {
   ~TestServer();
   std::uint16_t port() const { return server_->port(); }
   Server& server() { return *server_; }
+  ServerCounters counters() const { return server_->counters(); }
   // These wait: a minute at most, then they throw.
   std::unique_ptr<ServerChannel> accept();
+  std::unique_ptr<ServerChannel> accept_or_refusal();  // a refusal is thrown as ChannelClosed
   std::string next_refusal();
   std::string next_warning();
   struct Closed {

@@ -32,11 +32,10 @@ BioHandle read_pem(const char* what, const std::filesystem::path& path) {
   std::string text(static_cast<std::size_t>(kMaxPemBytes), '\0');
   file.read(text.data(), kMaxPemBytes);
   text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.empty()) refuse(what, path, "is empty");
   BioHandle bio(BIO_new(BIO_s_mem()));
-  if (!bio || BIO_write(bio.get(), text.data(), static_cast<int>(text.size())) <
-                  static_cast<int>(text.size())) {
-    refuse(what, path, text.empty() ? "is empty" : "no memory");
-  }
+  const int size = static_cast<int>(text.size());
+  if (!bio || BIO_write(bio.get(), text.data(), size) != size) refuse(what, path, "no memory");
   return bio;
 }
 

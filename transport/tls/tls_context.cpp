@@ -35,11 +35,11 @@ int verify_link(int is_genuine, X509_STORE_CTX* store) {
     if (problem.empty()) return 1;
     wire.note_refusal(problem);
     const bool is_revoked = problem.find("revoked") != std::string::npos;
-    X509_STORE_CTX_set_error(
-        store, is_revoked ? X509_V_ERR_CERT_REVOKED : X509_V_ERR_APPLICATION_VERIFICATION);
+    X509_STORE_CTX_set_error(store,
+                             is_revoked ? X509_V_ERR_CERT_REVOKED : X509_V_ERR_CERT_REJECTED);
   } catch (const std::exception& error) {  // must not cross OpenSSL's frames
     wire.note_refusal(error.what());
-    X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+    X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
   }
   return 0;
 }

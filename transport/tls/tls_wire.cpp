@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string_view>
 
 #include "transport/tls/socket_calls.h"
 
@@ -38,7 +39,11 @@ BIO_METHOD* collecting_method() {
 
 std::string describe_error(const std::string& refusal) {
   const std::string reason = take_openssl_error();
-  return refusal.empty() ? reason : refusal;
+  if (!refusal.empty()) return refusal;
+  constexpr std::string_view kAlert = " alert ";  // "tlsv1 alert unknown ca"
+  const std::size_t alert = reason.find(kAlert);
+  if (alert == std::string::npos) return reason;
+  return "the peer refused: " + reason.substr(alert + kAlert.size());
 }
 
 }  // namespace
