@@ -2,21 +2,23 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <thread>
 
 #include "compression/edge/bundle.h"
 #include "compression/edge/classify.h"
 #include "data/data_error.h"
 #include "data/readers.h"
 #include "launch/file_kind.h"
+#include "launch/machine.h"
 #include "launch/outside_text.h"
 #include "launch/run_bundle.h"
 #include "model/decode_error.h"
 #include "model/model_file.h"
 #include "training/predict.h"
+#include "training/threads.h"
 
 namespace fedstill {
 namespace {
@@ -50,7 +52,7 @@ std::vector<std::int64_t> of_bundle(const fs::path& path, const Dataset& test,
              source);
   const ImageView view = whole(test);
   ClassifyOptions options;
-  options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  options.threads = usable_cores();
   const auto found = run_bundle(path, [&] {
     return classify(
         bundle.model, view.count(), [&](std::int64_t i) { return view.image(i); },
@@ -89,6 +91,7 @@ std::vector<std::int64_t> of_model(const fs::path& path, const TrainTest& data,
   const Graph graph = read_model(path);
   check_fits(graph, classes_of(graph, path), data.test, source);
   const std::vector<std::string> outputs{"logits"};
+  set_thread_count(usable_cores());
   const auto scores =
       predict(graph, outputs, whole(data.test), normalisation_beside(path, data.train));
   const at::Tensor top = scores.front().argmax(1).contiguous();

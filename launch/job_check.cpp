@@ -1,27 +1,14 @@
 #include "launch/job_check.h"
 
-#include <sched.h>
-#include <unistd.h>
-
 #include <algorithm>
+#include <stdexcept>
 #include <string>
 
+#include "launch/machine.h"
 #include "model/zoo.h"
 
 namespace fedstill {
 namespace {
-
-// The cores this process may use, which inside a container are fewer than the machine's.
-std::int64_t usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
-}
-
-std::int64_t machine_megabytes() {
-  return static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE) >> 20;
-}
 
 [[noreturn]] void contradiction(const std::string& message) { throw JobError("[job] " + message); }
 
@@ -78,7 +65,7 @@ void resolve_machine(Job& job) {
   if (job.run.workers == 0) job.run.workers = usable_cores();
   if (job.run.threads == 0) job.run.threads = usable_cores();
   if (job.run.memory_mb == 0)
-    job.run.memory_mb = std::max<std::int64_t>(512, machine_megabytes() / 2);
+    job.run.memory_mb = std::max<std::int64_t>(512, (usable_memory_bytes() >> 20) / 2);
 }
 
 }  // namespace fedstill

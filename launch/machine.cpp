@@ -1,16 +1,22 @@
 #include "launch/machine.h"
 
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <torch/headeronly/version.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
-#include <thread>
+
+#include "launch/cgroup.h"
 
 namespace fedstill {
 namespace {
@@ -24,14 +30,33 @@ std::string processor_name() {
   return "unknown";
 }
 
+int affine_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  // Fails where the machine has more cores than a cpu_set_t holds.
+  if (::sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return static_cast<int>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
+}
+
 }  // namespace
+
+int usable_cores(const std::filesystem::path& root) {
+  const int cores = affine_cores();
+  const auto quota = read_cgroup_limits(root).cpus;
+  return quota && *quota < cores ? std::max(1, static_cast<int>(std::ceil(*quota))) : cores;
+}
+
+std::int64_t usable_memory_bytes(const std::filesystem::path& root) {
+  const std::int64_t all = std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGE_SIZE);
+  return std::min(all, read_cgroup_limits(root).memory_bytes.value_or(all));
+}
 
 nlohmann::json machine_json() {
   utsname system{};
   ::uname(&system);
   return {{"processor", processor_name()},
-          {"cores", std::thread::hardware_concurrency()},
-          {"memory_bytes", ::sysconf(_SC_PHYS_PAGES) * ::sysconf(_SC_PAGE_SIZE)},
+          {"cores", usable_cores()},
+          {"memory_bytes", usable_memory_bytes()},
           {"system", std::string(system.sysname) + " " + system.release + " " + system.machine}};
 }
 
