@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -14,6 +15,8 @@ namespace fedstill {
 struct TrainTest {
   Dataset train;
   Dataset test;
+
+  std::string hash() const;  // SHA-256 over shapes, class names, labels and pixels of both
 };
 
 // Reads images and labels in the IDX format (LeCun), plain or gzip. Throws DataError: missing file,

@@ -15,6 +15,7 @@
 #include "launch/outside_text.h"
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
+#include "model/strict_json.h"
 
 namespace fedstill {
 namespace {
@@ -35,7 +36,7 @@ void make_folder(const fs::path& path) {
 
 int lock_folder(const fs::path& folder) {
   const fs::path path = folder / "lock";
-  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (file < 0) fail(errno, path, "cannot be opened");
   if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
@@ -154,14 +155,7 @@ void RunFolder::remember(const std::string& name, const nlohmann::json& value) c
 }
 
 std::optional<nlohmann::json> RunFolder::recall(const std::string& name) const {
-  const fs::path path = path_ / "state" / (name + ".json");
-  std::error_code ignored;
-  if (!fs::exists(path, ignored)) return std::nullopt;
-  const auto bytes = read_file(path, kMaxStateBytes);
-  const auto* text = reinterpret_cast<const char*>(bytes.data());
-  auto value = nlohmann::json::parse(text, text + bytes.size(), nullptr, false);
-  if (value.is_discarded()) throw DecodeError("[run] " + path.string() + " is not JSON");
-  return value;
+  return recall_state(path_, name);
 }
 
 bool RunFolder::recall(const std::string& name,
@@ -175,6 +169,18 @@ bool RunFolder::recall(const std::string& name,
                       error.what());
   }
   return true;
+}
+
+std::optional<nlohmann::json> recall_state(const fs::path& run, const std::string& name) {
+  const fs::path path = run / "state" / (name + ".json");
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return std::nullopt;
+  const auto bytes = read_file(path, kMaxStateBytes);
+  return decode_state({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
+}
+
+nlohmann::json decode_state(std::string_view text, const std::string& origin) {
+  return parse_strict_json(text, origin);
 }
 
 fs::path default_run_folder() {

@@ -48,6 +48,11 @@ class RunFolder {
   int lock_;
 };
 
+// What the run in a folder remembers, without opening the run. DecodeError if damaged.
+std::optional<nlohmann::json> recall_state(const std::filesystem::path& run,
+                                           const std::string& name);
+nlohmann::json decode_state(std::string_view text, const std::string& origin);
+
 // "runs/<date>-<time>", with a counter behind it where that exists.
 std::filesystem::path default_run_folder();
 

@@ -41,7 +41,6 @@ void announce(const Run& run, const Material& material, bool resumed) {
 }
 
 json run_stages(const Run& run, const Material& material) {
-  check_same_data(run.folder, material);
   Store store(run.folder.file("store"));
   Federation federation(coordinator_options(run.job, material), store);
   std::vector<ClientRecord> clients;
@@ -88,10 +87,12 @@ json start(const SimulateCommand& command, Progress& progress, std::atomic<bool>
   const auto began = std::chrono::steady_clock::now();
   const Material material = load_material(job);
   const std::chrono::duration<double> loading = std::chrono::steady_clock::now() - began;
+  if (!command.clients_from.empty()) check_same_data(command.clients_from, material);
   const RunFolder folder =
       command.run.empty() ? RunFolder::create_default(job) : RunFolder::create(command.run, job);
   write_split(folder.file("split.json"), material.split);
   folder.remember("seconds", {{"load", loading.count()}});
+  remember_data(folder, material);
   if (!command.clients_from.empty()) take_clients(command.clients_from, folder);
   return run_in_folder(job, folder, material, false, progress, stop);
 }
@@ -103,8 +104,13 @@ json resume(const SimulateCommand& command, Progress& progress, std::atomic<bool
   check_job(job);
   resolve_machine(job);  // a job file written by hand may leave it open, and --workers 0 does
   const Material material = load_material(job, folder.file("split.json"));
-  // A kill between the folder and its split leaves none; making it again gives the same.
+  // A kill between the folder and these two leaves none; nothing was made from them yet.
   write_split(folder.file("split.json"), material.split);
+  if (folder.recall("data")) {
+    check_same_data(folder.path(), material);
+  } else {
+    remember_data(folder, material);
+  }
   return run_in_folder(job, folder, material, true, progress, stop);
 }
 

@@ -63,14 +63,22 @@ Material load_material(const Job& job, const std::filesystem::path& saved_split)
   return m;
 }
 
-void check_same_data(const RunFolder& folder, const Material& material) {
-  std::string began_with;
-  if (!folder.recall("data", [&](const auto& saved) { began_with = saved.at("pool"); })) {
-    folder.remember("data", {{"pool", material.pool.hash()}});
-  } else if (began_with != material.pool.hash()) {
-    throw DataError("[run] " + folder.path().string() + " began with other images: pool " +
-                    shown(began_with) + ", found " + material.pool.hash());
+void check_same_data(const std::filesystem::path& run, const Material& material) {
+  const auto saved = recall_state(run, "data");
+  if (!saved || !saved->is_object() || !saved->contains("sha256")) {
+    throw DataError("[run] " + run.string() +
+                    " does not say which images and labels it began with (an older fedstill made "
+                    "it); begin a new run");
   }
+  const auto& began_with = saved->at("sha256");
+  const std::string found = material.data.hash();
+  if (began_with == found) return;
+  throw DataError("[run] " + run.string() + " began with other images or labels: sha256 " +
+                  shown(began_with.dump()) + ", found " + found);
+}
+
+void remember_data(const RunFolder& folder, const Material& material) {
+  folder.remember("data", {{"sha256", material.data.hash()}});
 }
 
 }  // namespace fedstill

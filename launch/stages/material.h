@@ -32,7 +32,8 @@ struct Material {
 // as the job says. Throws DataError, JobError or DecodeError.
 Material load_material(const Job& job, const std::filesystem::path& saved_split = {});
 
-// Throws DataError if a resumed run reads other images than those it began with.
-void check_same_data(const RunFolder& folder, const Material& material);
+// Throws DataError unless the run in the folder read the same images and labels when it began.
+void check_same_data(const std::filesystem::path& run, const Material& material);
+void remember_data(const RunFolder& folder, const Material& material);
 
 }  // namespace fedstill

@@ -34,7 +34,7 @@ TEST_F(Failure, UsageIsTwo) {
 TEST_F(Failure, AJobErrorIsThreeAndLeavesNothing) {
   for (const char* setting :
        {"clients.cuont=3", "clients.count=0", "clients.models=nope", "data.pool=6000",
-        "clients.minimum=1000", "data.source=synthetic:4x1x8x8"}) {
+        "clients.minimum=1000", "data.source=synthetic:4x1x8x8", "data.source=idx:/\xff"}) {
     const Finished done = run_program(small_job(fresh("bad"), {"--set", setting}));
     EXPECT_EQ(done.code, 3) << setting << done.err;
     EXPECT_THAT(done.err, HasSubstr("[job]"));
@@ -63,12 +63,26 @@ TEST_F(Failure, OtherDataIsFour) {
   for (const char* source : {"synthetic:4x1x20x20", "synthetic:5x1x16x16"}) {
     EXPECT_EQ(run_program({"evaluate", bundle, "--data", source}).code, 4) << source;
   }
+}
+
+// Also where it does not say with which.
+TEST_F(Failure, ARunThatBeganWithOtherDataIsFour) {
   const auto run = fresh("other-data");
   fs::copy(reference(), run, fs::copy_options::recursive);
-  std::ofstream(run / "state/data.json") << "{\"pool\": \"other\"}";
-  const Finished done = run_program({"simulate", "--resume", run.string()});
-  EXPECT_EQ(done.code, 4);
-  EXPECT_THAT(done.err, HasSubstr("began with other images"));
+  const std::pair<const char*, const char*> states[] = {
+      {R"({"sha256": "other"})", "began with other images or labels"},
+      {R"({"pool": "as an older fedstill wrote it"})", "does not say which images"}};
+  for (const auto& [state, message] : states) {
+    std::ofstream(run / "state/data.json") << state;
+    const Finished resumed = run_program({"simulate", "--resume", run.string()});
+    EXPECT_EQ(resumed.code, 4) << resumed.err;
+    EXPECT_THAT(resumed.err, HasSubstr(message));
+    const Finished reused =
+        run_program(small_job(fresh("reuses-other"), {"--clients-from", run.string()}));
+    EXPECT_EQ(reused.code, 4) << reused.err;
+    EXPECT_THAT(reused.err, HasSubstr(message));
+    EXPECT_FALSE(fs::exists(fresh("reuses-other")));
+  }
 }
 
 TEST_F(Failure, DamagedFilesAreFive) {
