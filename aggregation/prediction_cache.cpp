@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "model/decode_error.h"
+#include "model/file_descriptor.h"
 #include "model/sha256.h"
+#include "model/temporary_file.h"
 
 namespace fedstill {
 namespace {
@@ -25,56 +27,14 @@ namespace {
                           "[prediction cache] " + std::string(what) + " " + path.string());
 }
 
-class Descriptor {
- public:
-  Descriptor(const std::filesystem::path& path, int flags)
-      : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0644)) {
-    if (fd_ < 0) throw_system(errno, "opening", path);
-  }
-  ~Descriptor() { ::close(fd_); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno != EINTR) throw_system(errno, "writing", path);
-    if (written > 0) bytes = bytes.subspan(static_cast<std::size_t>(written));
-  }
-}
-
-void sync(int fd, const std::filesystem::path& path) {
-  if (::fsync(fd) != 0) throw_system(errno, "syncing", path);
-}
-
 // posix_fallocate reserves every block: writing through the mapping cannot run out of disk.
-void write_fresh(const std::filesystem::path& path, const CacheHeader& header) {
-  const Descriptor file(path, O_RDWR | O_CREAT | O_TRUNC);
-  const int error = ::posix_fallocate(file.get(), 0, static_cast<off_t>(header.file_bytes));
-  if (error != 0) throw_system(error, "reserving space for", path);
-  write_all(file.get(), encode_cache_header(header), path);
-  sync(file.get(), path);
-}
-
 void create_file(const std::filesystem::path& path, const CacheKey& key) {
   const CacheHeader header = make_cache_header(key);
-  std::filesystem::path part = path;
-  part += ".part";
-  try {
-    write_fresh(part, header);
-    std::filesystem::rename(part, path);
-  } catch (...) {
-    std::error_code ignored;
-    std::filesystem::remove(part, ignored);
-    throw;
-  }
-  const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-  sync(Descriptor(folder, O_RDONLY | O_DIRECTORY).get(), folder);
+  TemporaryFile part(path, O_RDWR);
+  const int error = ::posix_fallocate(part.file().get(), 0, static_cast<off_t>(header.file_bytes));
+  if (error != 0) throw_system(error, "reserving space for", path);
+  part.file().write(encode_cache_header(header));
+  part.replace_target();
 }
 
 void check_predictions(const at::Tensor& tensor, at::IntArrayRef expected, const char* what) {
@@ -94,7 +54,7 @@ struct PredictionCache::Mapping {
   std::size_t bytes = 0;
 
   Mapping(const std::filesystem::path& file_path, bool write) : path(file_path), writable(write) {
-    const Descriptor file(path, write ? O_RDWR : O_RDONLY);
+    const FileDescriptor file(path, write ? O_RDWR : O_RDONLY);
     struct stat status {};
     if (::fstat(file.get(), &status) != 0) throw_system(errno, "measuring", path);
     if (status.st_size <= 0) {

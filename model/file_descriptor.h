@@ -15,6 +15,7 @@ class FileDescriptor {
   FileDescriptor(const FileDescriptor&) = delete;
   FileDescriptor& operator=(const FileDescriptor&) = delete;
 
+  int get() const { return descriptor_; }      // for calls this class has no verb for
   std::size_t read(std::span<std::byte> out);  // 0 only at the end of the file
   std::size_t read_at(std::uint64_t offset, std::span<std::byte> out);
   void write(std::span<const std::byte> bytes);

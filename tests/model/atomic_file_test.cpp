@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -98,6 +99,24 @@ TEST_F(AtomicFile, LetsManyThreadsWriteTheSameName) {
   const std::string content = text(folder_ / "a");
   EXPECT_EQ(content, std::string(20000, content.at(0)));
   EXPECT_EQ(count_files(), 1);
+}
+
+// Whatever lies where the temporary file would go, a killed process's or a trap, is not touched.
+TEST_F(AtomicFile, NeitherFollowsNorOverwritesWhatHasTheTemporaryName) {
+  const fs::path precious = folder_ / "precious";
+  write_file_atomically(precious, "keep");
+  const auto trap = [&](int i) {
+    return folder_ / ("a.tmp." + std::to_string(::getpid()) + "." + std::to_string(i));
+  };
+  for (int i = 0; i < 2000; i += 2) {
+    fs::create_symlink(precious, trap(i));
+    fs::create_hard_link(precious, trap(i + 1));
+  }
+  const auto before = count_files();
+  write_file_atomically(folder_ / "a", "new");
+  EXPECT_EQ(text(folder_ / "a"), "new");
+  EXPECT_EQ(text(precious), "keep");
+  EXPECT_EQ(count_files(), before + 1);
 }
 
 }  // namespace
