@@ -20,6 +20,10 @@
 namespace fedstill {
 namespace {
 
+void print(const nlohmann::json& data, const std::string& text, bool as_json) {
+  std::cout << (as_json ? json_text(data, 1) + "\n" : printable_lines(text));
+}
+
 void run(const SimulateCommand& command) {
   if (command.print_job) {
     std::cout << write_job(effective_job(command));
@@ -27,27 +31,23 @@ void run(const SimulateCommand& command) {
   }
   Progress progress(std::cerr, terminal_progress(command.quiet));
   nlohmann::json report = simulate(command, progress, stop_requested());
-  if (command.json) {
-    report.erase("samples");
-    std::cout << json_text(report, 1) << "\n";
-  } else {
-    std::cout << summary_text(report);
-  }
+  report.erase("samples");
+  print(report, summary_text(report), command.json);
 }
 
 void run(const InspectCommand& command) {
   const Inspection found = inspect(command.file);
-  std::cout << (command.json ? json_text(found.data, 1) + "\n" : found.text);
+  print(found.data, found.text, command.json);
 }
 
 void run(const PredictCommand& command) {
   const nlohmann::json found = predict_files(command.bundle, command.images);
-  std::cout << (command.json ? json_text(found, 1) + "\n" : prediction_text(found));
+  print(found, prediction_text(found), command.json);
 }
 
 void run(const EvaluateCommand& command) {
   const nlohmann::json found = evaluate_file(command.model, command.data);
-  std::cout << (command.json ? json_text(found, 1) + "\n" : evaluation_text(found));
+  print(found, evaluation_text(found), command.json);
 }
 
 void run(const ShardsCommand& command) {

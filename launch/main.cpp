@@ -1,6 +1,9 @@
+#include <cerrno>
 #include <exception>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <string_view>
+#include <system_error>
 
 #include "launch/command_line.h"
 #include "launch/commands.h"
@@ -21,8 +24,8 @@ bool wants_json(int argc, const char* const* argv) {
 
 int report_failure(const Failure& failure, bool as_json) {
   const int code = static_cast<int>(failure.code);
-  std::cerr << "fedstill: " << failure.message << "\n";
-  if (!failure.hint.empty()) std::cerr << "hint: " << failure.hint << "\n";
+  std::cerr << "fedstill: " << printable(failure.message) << "\n";
+  if (!failure.hint.empty()) std::cerr << "hint: " << printable(failure.hint) << "\n";
   if (as_json) {
     std::cout << json_text(nlohmann::json{{"status", "error"},
                                           {"exit_code", code},

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <ostream>
 
+#include "launch/outside_text.h"
 #include "launch/progress_bar.h"
 
 namespace fedstill {
@@ -29,10 +30,14 @@ Progress::~Progress() { abandon(); }
 
 double Progress::now() const { return options_.now ? options_.now() : steady_seconds(); }
 
-void Progress::begin_stage(std::string name, std::vector<Task> tasks) {
+void Progress::begin_stage(const std::string& name, std::vector<Task> tasks) {
   const std::lock_guard guard(mutex_);
-  stage_ = std::move(name);
+  stage_ = printable(name);
   tasks_ = std::move(tasks);
+  for (auto& task : tasks_) {
+    task.name = printable(task.name);
+    task.note = printable(task.note);
+  }
   began_ = shown_ = now();
   if (options_.mode == ProgressMode::kPlain) out_ << stage_ << " …\n" << std::flush;
   redraw(true);
@@ -52,10 +57,10 @@ void Progress::finish(std::size_t task, const std::string& result) {
   Task& t = tasks_[task];
   t.done = t.total;
   t.started = t.finished = true;
+  t.note = printable(result);
   if (options_.mode == ProgressMode::kPlain) {
-    out_ << "  " << t.name << ": " << result << "\n" << std::flush;
+    out_ << "  " << t.name << ": " << t.note << "\n" << std::flush;
   }
-  t.note = result;
   redraw(true);
 }
 
@@ -82,7 +87,7 @@ void Progress::abandon() {
 void Progress::show(const std::string& line) {
   if (options_.mode == ProgressMode::kQuiet) return;
   erase();
-  out_ << line << "\n" << std::flush;
+  out_ << printable(line) << "\n" << std::flush;
 }
 
 void Progress::redraw(bool always) {

@@ -21,7 +21,8 @@ struct ProgressOptions {
 };
 
 // What is being done and how far it is: a redrawn block of bars on a terminal, plain lines at
-// intervals elsewhere. Any thread may report.
+// intervals elsewhere. Any thread may report; what a terminal must not see of the texts becomes
+// '?'.
 class Progress {
  public:
   Progress(std::ostream& out, ProgressOptions options);
@@ -35,7 +36,7 @@ class Progress {
     bool started = false, finished = false;
   };
 
-  void begin_stage(std::string name, std::vector<Task> tasks);
+  void begin_stage(const std::string& name, std::vector<Task> tasks);
   void advance(std::size_t task, std::int64_t done);  // images of the task seen so far
   void finish(std::size_t task, const std::string& result);
   void end_stage(const std::string& result);  // leaves one line

@@ -10,6 +10,7 @@
 #include "compression/calibrate.h"
 #include "data/split.h"
 #include "distillation/losses.h"
+#include "launch/outside_text.h"
 #include "launch/suggestion.h"
 #include "model/zoo.h"
 
@@ -185,6 +186,13 @@ void check_range(const Setting& setting, double value, std::string_view origin) 
                  ", expected " + plain(setting.low) + (upper.empty() ? " or more" : upper));
 }
 
+// A job file could not say it.
+void check_utf8(const Setting& setting, const std::string& value, std::string_view origin) {
+  if (is_utf8(value)) return;
+  throw JobError(std::string(origin) + ": " + setting.name() + " = \"" + value +
+                 "\" is not UTF-8; rename the folder or make a link to it");
+}
+
 void check_choice(const Setting& setting, const std::string& value, std::string_view origin) {
   const auto& known = setting.choices;
   if (known.empty() || std::find(known.begin(), known.end(), value) != known.end()) return;
@@ -216,6 +224,7 @@ void check_setting(const Setting& setting, std::string_view origin) {
   } else if (const auto* real = std::get_if<double*>(&setting.value)) {
     check_range(setting, **real, origin);
   } else if (const auto* text = std::get_if<std::string*>(&setting.value)) {
+    check_utf8(setting, **text, origin);
     check_choice(setting, **text, origin);
   } else if (const auto* list = std::get_if<std::vector<std::string>*>(&setting.value)) {
     if ((*list)->empty()) {

@@ -28,7 +28,8 @@ std::string row_text(const std::vector<std::string>& row, const std::vector<std:
 }  // namespace
 
 std::string text_table(std::vector<std::vector<std::string>> rows) {
-  for (auto& row : rows) std::transform(row.begin(), row.end(), row.begin(), printable);
+  for (auto& row : rows)
+    for (auto& cell : row) cell = printable(cell);
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));

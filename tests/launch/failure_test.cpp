@@ -5,15 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "data/data_error.h"
 #include "launch/evaluate.h"
-#include "launch/outside_text.h"
 #include "launch/run_bundle.h"
-#include "launch/text_table.h"
 #include "model/model_file.h"
-#include "model/strict_json.h"
 #include "model/zoo.h"
 #include "tests/launch/process.h"
 
@@ -57,17 +55,6 @@ TEST(Failure, ANameThatIsNotTextIsReported) {
   const auto done = run_program({"inspect", "\xff", "--json"});
   EXPECT_EQ(done.code, static_cast<int>(ExitCode::kIo));
   EXPECT_EQ(nlohmann::json::parse(done.out).at("exit_code"), done.code);
-}
-
-TEST(OutsideText, ControlCharactersDoNotReachTheTerminal) {
-  EXPECT_EQ(printable("a\x1b[2J\n\tü\x7f"), "a?[2J??ü?");
-  EXPECT_EQ(text_table({{"a"}, {"\x1b"}}), "a\n-\n?\n");
-}
-
-TEST(OutsideText, ShownTextIsCutBetweenCharacters) {
-  std::string text(119, 'a');
-  EXPECT_EQ(shown(text + "üb"), text + "…");
-  EXPECT_EQ(shown(text + "bü"), text + "b…");
 }
 
 std::string be32(unsigned value) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
 
 namespace fedstill {
@@ -26,6 +27,20 @@ struct Watched {
 
 std::vector<Progress::Task> two_tasks() {
   return {{"client-00", "mlp", 1000}, {"client-01", "cnn3", 1000}};
+}
+
+TEST(Progress, NamesFromOutsideDoNotDriveTheTerminal) {
+  for (const auto mode : {ProgressMode::kPlain, ProgressMode::kLive}) {
+    Watched w(mode);
+    w.progress.begin_stage("training\a", {{"cli\aent", "no\ate", 10}});
+    w.progress.advance(0, 1);
+    w.progress.finish(0, "res\ault");
+    w.progress.message("mess\aage");
+    w.progress.end_stage("end\a");
+    const std::string shown = w.take();
+    EXPECT_THAT(shown, HasSubstr("mess?age"));
+    EXPECT_THAT(shown, Not(HasSubstr("\a")));
+  }
 }
 
 TEST(Progress, PlainLinesAreRareAndSayHowFar) {
