@@ -1,12 +1,14 @@
 #include "launch/inspect.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "aggregation/prediction_cache.h"
 #include "compression/edge/bundle.h"
 #include "data/split.h"
 #include "launch/file_kind.h"
 #include "launch/inspect_graph.h"
+#include "launch/inspect_onnx.h"
 #include "launch/job_file.h"
 #include "launch/outside_text.h"
 #include "launch/progress.h"
@@ -116,15 +118,7 @@ Inspection checkpoint(const fs::path& path) {
 
 Inspection report(const fs::path& path) {
   const auto bytes = read_file(path, kMaxBytes);
-  const auto* text = reinterpret_cast<const char*>(bytes.data());
-  json data = parse_strict_json({text, bytes.size()}, path.string());
-  try {
-    data.erase("samples");
-    std::string summary = summary_text(data);
-    return {std::move(data), std::move(summary)};
-  } catch (const json::exception& error) {
-    throw DecodeError("[report] " + path.string() + ": " + error.what());
-  }
+  return inspect_report({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
 }
 
 Inspection job(const fs::path& path) {
@@ -156,7 +150,7 @@ Inspection contents(const fs::path& path, FileKind kind) {
     case FileKind::kReport:
       return report(path);
     case FileKind::kOnnx:
-      return {json::object(), "for other runtimes; the same network as the file beside it\n"};
+      return inspect_onnx(decode_onnx_summary(read_file(path, kMaxBytes)));
     case FileKind::kJob:
       return job(path);
     case FileKind::kEvents:
@@ -168,6 +162,17 @@ Inspection contents(const fs::path& path, FileKind kind) {
 }
 
 }  // namespace
+
+Inspection inspect_report(std::string_view text, const std::string& origin) {
+  json data = parse_strict_json(text, origin);
+  try {
+    data.erase("samples");
+    std::string summary = summary_text(data);
+    return {std::move(data), std::move(summary)};
+  } catch (const json::exception& error) {
+    throw DecodeError("[report] " + origin + ": " + error.what());
+  }
+}
 
 Inspection inspect(const fs::path& path) {
   const fs::path file = fs::is_directory(path) ? path / "report.json" : path;

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 namespace fedstill {
 
@@ -13,8 +14,9 @@ struct Inspection {
 };
 
 // Any file that fedstill writes: a model or bundle as a table of nodes with shapes and costs, a
-// split, a prediction cache, a checkpoint, a report (also given as its run folder). Throws
-// DecodeError or std::system_error.
+// split, an ONNX file, a prediction cache, a checkpoint, a report (also given as its run folder).
+// Throws DecodeError or std::system_error.
 Inspection inspect(const std::filesystem::path& path);
+Inspection inspect_report(std::string_view json, const std::string& origin);
 
 }  // namespace fedstill

@@ -3,6 +3,8 @@
 #include <protozero/pbf_writer.hpp>
 #include <stdexcept>
 
+#include "model/onnx_fields.h"
+
 namespace fedstill {
 namespace {
 
@@ -10,39 +12,6 @@ using protozero::pbf_writer;
 
 constexpr std::int64_t kIrVersion = 8;
 constexpr std::int64_t kOpset = 17;
-
-// Field numbers of onnx.proto; fixed by the standard.
-namespace model_field {
-enum : protozero::pbf_tag_type { kIr = 1, kProducer = 2, kGraph = 7, kOpset = 8, kMetadata = 14 };
-}
-namespace graph_field {
-enum : protozero::pbf_tag_type {
-  kNode = 1,
-  kName = 2,
-  kInitializer = 5,
-  kInput = 11,
-  kOutput = 12
-};
-}
-namespace node_field {
-enum : protozero::pbf_tag_type { kInput = 1, kOutput = 2, kName = 3, kOp = 4, kAttribute = 5 };
-}
-namespace attribute_field {
-enum : protozero::pbf_tag_type {
-  kName = 1,
-  kFloat = 2,
-  kInt = 3,
-  kString = 4,
-  kInts = 8,
-  kType = 20
-};
-}
-namespace attribute_type {
-enum : std::int32_t { kFloat = 1, kInt = 2, kString = 3, kInts = 7 };
-}
-namespace tensor_field {
-enum : protozero::pbf_tag_type { kDims = 1, kType = 2, kName = 8, kRaw = 9 };
-}
 
 struct AttributeEncoder {
   pbf_writer& out;

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "data/readers.h"
 #include "launch/png_image.h"
 #include "model/atomic_file.h"
@@ -98,6 +100,10 @@ TEST_F(WholeWay, InspectKnowsEveryFile) {
       {"inspect", (reference() / "clients/client-02/update.safetensors").string(), "--json"});
   EXPECT_TRUE(update.at("outputs").contains("confidence"));
   EXPECT_GT(update.at("total").at("parameters"), 1000);
+  const json onnx = run_json({"inspect", (reference() / "student.onnx").string(), "--json"});
+  EXPECT_EQ(onnx.at("opset"), 17);
+  EXPECT_EQ(onnx.at("inputs")[0].at("shape"), (json{"N", "1", "16", "16"}));
+  EXPECT_GE(onnx.at("operators").at("Conv"), 1);
   const Finished table = run_program({"inspect", (reference() / "student.safetensors").string()});
   EXPECT_THAT(table.out, HasSubstr("multiply-adds"));
   EXPECT_THAT(table.out, HasSubstr(student_of(reference())));
