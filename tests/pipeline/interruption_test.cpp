@@ -1,6 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <string>
+
 #include "tests/pipeline/small_job.h"
 
 namespace fedstill::testing {
@@ -81,6 +85,41 @@ TEST_F(Interruption, TwoProcessesCannotUseOneRun) {
   EXPECT_THAT(second.err, HasSubstr("another fedstill is using this run folder"));
   first.signal(SIGKILL);
   first.wait();
+}
+
+// What a resumed run takes from its folder is what was recorded, or nothing: neither made again
+// behind the user's back nor used.
+TEST_F(Interruption, AChangedFileOfAFinishedPartIsNotUsed) {
+  const char* files[] = {"clients/client-01/update.safetensors", "student.safetensors",
+                         "bundle.fsb"};
+  for (const char* file : files) {
+    SCOPED_TRACE(file);
+    const auto run = fresh("changed-" + std::filesystem::path(file).filename().string());
+    std::filesystem::copy(reference(), run, std::filesystem::copy_options::recursive);
+    std::string bytes = text_of(run / file);
+    bytes.back() = static_cast<char>(bytes.back() ^ 1);  // a weight or an archive's end: still read
+    std::ofstream(run / file, std::ios::binary) << bytes;
+    const Finished resumed = run_program({"simulate", "--resume", run.string()});
+    EXPECT_EQ(resumed.code, 5);
+    EXPECT_THAT(resumed.err, HasSubstr((run / file).string() + ": found sha256"));
+    std::filesystem::remove(run / "report.json");
+    std::filesystem::copy_file(reference() / file, run / file,
+                               std::filesystem::copy_options::overwrite_existing);
+    resume_and_compare(run);
+  }
+}
+
+TEST_F(Interruption, DamagedPredictionsAreMadeAgain) {
+  const auto run = fresh("changed-predictions");
+  std::filesystem::copy(reference(), run, std::filesystem::copy_options::recursive);
+  for (const char* name : {"cache/pool.predictions", "cache/test.predictions"}) {
+    const std::string good = text_of(run / name);
+    std::string bytes = good;
+    bytes.back() = static_cast<char>(bytes.back() ^ 1);
+    std::ofstream(run / name, std::ios::binary) << bytes;
+    resume_and_compare(run);
+    EXPECT_EQ(text_of(run / name), good);
+  }
 }
 
 TEST_F(Interruption, ResumingAFinishedRunChangesNothing) {
