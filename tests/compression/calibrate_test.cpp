@@ -3,15 +3,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "model/fold.h"
 #include "tests/compression/sample_students.h"
+#include "tests/support/error_of.h"
 
 namespace fedstill {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::error_of;
 using ::testing::HasSubstr;
 
 // image → conv1 → relu1 → pool1 → conv2 (also read by add1) → relu2 → add1 → clip1 → flatten → fc
@@ -102,16 +105,6 @@ TEST(Calibrate, GivesASilentLayerScaleOne) {
     for (float& value : tensor.values<float>()) value = 0.0F;
   }
   EXPECT_EQ(calibrate_sample(graph)[1], (ActivationScale{1.0F, 0}));
-}
-
-template <typename Call>
-std::string error_of(const Call& call) {
-  try {
-    call();
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST(Calibrate, NamesTheNodeWithValuesThatAreNotFinite) {

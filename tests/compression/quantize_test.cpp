@@ -3,30 +3,23 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "compression/verify.h"
 #include "model/random.h"
 #include "tests/compression/sample_students.h"
+#include "tests/support/error_of.h"
 
 namespace fedstill {
 namespace {
 
+using testing::error_of;
 using ::testing::HasSubstr;
 
 QuantizedGraph quantize_small(const Graph& student) {
   return quantize(student, "w8a8", test::calibration_images(), test::small_normalisation(),
                   {.images = 64});
-}
-
-template <typename Call>
-std::string error_of(const Call& call) {
-  try {
-    call();
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST(QuantizeWeight, IsSymmetricPerChannelAndWithinHalfAStep) {

@@ -6,6 +6,7 @@
 #include "compression/edge/kernels.h"
 #include "tests/edge/naive_evaluator.h"
 #include "tests/edge/random_network.h"
+#include "tests/support/error_of.h"
 
 namespace fedstill {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 using test::NaiveEvaluator;
 using test::random_image;
 using test::RandomNetwork;
+using testing::error_of;
 using ::testing::HasSubstr;
 
 std::vector<int> as_ints(std::span<const std::uint8_t> codes) {
@@ -236,16 +238,6 @@ TEST(Interpreter, ComputesAKnownAnswer) {
   const std::vector<float> odd{0.625F, -0.375F};  // halves go to the even code: 2.5 → 2, −1.5 → −2
   interpreter.run(odd);
   EXPECT_EQ(as_ints(interpreter.codes(0)), (std::vector<int>{6, 2}));
-}
-
-template <typename Call>
-std::string error_of(const Call& call) {
-  try {
-    call();
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST(Interpreter, NamesTheNodeItCannotRun) {
