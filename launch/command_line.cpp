@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+
 #include "launch/command_line_sites.h"
 #include "launch/job_file.h"
 #include "launch/suggestion.h"

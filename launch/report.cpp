@@ -1,5 +1,6 @@
 #include "launch/report.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <vector>
 
 // The loops below vectorise over channels; the widest registers of the processor at hand are chosen

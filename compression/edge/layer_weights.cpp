@@ -1,5 +1,6 @@
 #include "compression/edge/layer_weights.h"
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <limits>

@@ -1,7 +1,9 @@
 #include "launch/stages/clients.h"
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "launch/machine.h"
 #include "launch/stages/client_plan.h"

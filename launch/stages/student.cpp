@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "distillation/distiller.h"
 #include "model/atomic_file.h"

@@ -3,6 +3,7 @@
 #include <ATen/ops/from_blob.h>
 #include <c10/core/GradMode.h>
 
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "launch/stages/clients.h"

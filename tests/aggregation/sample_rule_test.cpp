@@ -4,6 +4,7 @@
 
 #include <array>
 #include <numeric>
+#include <stdexcept>
 
 #include "tests/aggregation/world.h"
 

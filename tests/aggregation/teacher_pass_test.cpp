@@ -6,6 +6,7 @@
 
 #include <fstream>
 #include <limits>
+#include <system_error>
 
 #include "model/builder.h"
 #include "model/decode_error.h"

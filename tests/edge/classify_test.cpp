@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <stdexcept>
+
 #include "compression/edge/interpreter.h"
 #include "tests/edge/random_network.h"
 

@@ -7,6 +7,10 @@
 #include <ATen/ops/relu.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
 #include "toy.h"
 #include "training/threads.h"
 

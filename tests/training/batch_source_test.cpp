@@ -3,8 +3,11 @@
 #include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <set>
+#include <stdexcept>
 
 #include "toy.h"
 

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "model/zoo.h"
 #include "tests/support/naive_executor.h"

@@ -4,7 +4,9 @@
 #include <ATen/ops/mul.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
+#include <stdexcept>
 
 #include "toy.h"
 #include "training/executor.h"

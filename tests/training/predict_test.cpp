@@ -9,6 +9,7 @@
 
 #include <array>
 #include <numeric>
+#include <stdexcept>
 
 #include "tests/support/naive_executor.h"
 #include "tests/support/sample_graphs.h"
