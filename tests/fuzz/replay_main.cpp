@@ -1,4 +1,5 @@
-// Replays a corpus through a fuzz target where libFuzzer is not at hand: every file of every folder named on the command line.
+// Replays a corpus through a fuzz target where libFuzzer is not at hand: every file of every folder
+// named on the command line.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

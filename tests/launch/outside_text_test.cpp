@@ -52,7 +52,7 @@ TEST(OutsideText, JsonIsAscii) {
 // A node's name from a damaged file stands in the message.
 TEST(OutsideText, AHostileFileDoesNotDriveTheTerminal) {
   TempFolder temp;
-  Graph graph = make_model("mlp", {1, 8, 8}, 3, 0);
+  Graph graph = make_model("mlp", {1, 16, 16}, 3, 0);
   for (auto& node : graph.nodes) node.name += "evil\x1b[2J\u009b\r";
   const auto good = temp / "good.safetensors", bad = temp / "bad.safetensors";
   write_model(good, graph);
