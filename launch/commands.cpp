@@ -57,7 +57,7 @@ void run(const ShardsCommand& command) {
 
 void run(const CertCommand& command) {
   const nlohmann::json done = run_cert(command);
-  std::cout << (command.json ? json_text(done, 1) + "\n" : cert_text(done));
+  print(done, cert_text(done), command.json);
 }
 
 void run(const CompletionCommand& command) { std::cout << completion_script(command.shell); }

@@ -1,3 +1,4 @@
+#include <initializer_list>
 #include <set>
 
 #include "transport/free_text.h"

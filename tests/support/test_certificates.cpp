@@ -5,8 +5,10 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
+#include <cstdio>
 #include <fstream>
 #include <stdexcept>
+#include <system_error>
 
 namespace fedstill {
 namespace {

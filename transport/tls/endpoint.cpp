@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <stdexcept>
+#include <system_error>
 
 namespace fedstill {
 namespace {
