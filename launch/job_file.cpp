@@ -6,6 +6,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "launch/job_text.h"
 #include "launch/settings.h"
 #include "launch/suggestion.h"
 #include "model/atomic_file.h"
@@ -128,11 +129,20 @@ void require_section(const std::vector<Setting>& settings, std::string_view sect
 }
 
 toml::table parse(std::string_view text, const std::string& origin) {
+  check_job_text(text, origin);
   try {
     return toml::parse(text);
   } catch (const toml::parse_error& error) {
     throw JobError("[job] " + origin + ":" + std::to_string(error.source().begin.line) + ": " +
                    std::string(error.description()));
+  }
+}
+
+toml::table parse_value(const std::string& value, const std::string& where) {
+  try {
+    return parse("value = " + value, "--set");
+  } catch (const JobError&) {
+    throw JobError(where + ": " + value + " is not a TOML value");
   }
 }
 
@@ -155,11 +165,7 @@ toml::table parse_assigned(const Setting& setting, const std::string& value,
     }
     table.insert("value", std::move(items));
   } else {
-    try {
-      table = toml::parse("value = " + value);
-    } catch (const toml::parse_error&) {
-      throw JobError(where + ": " + value + " is not a TOML value");
-    }
+    table = parse_value(value, where);
   }
   return table;
 }

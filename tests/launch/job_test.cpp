@@ -65,6 +65,23 @@ void change_everything(Job& job) {
   }
 }
 
+TEST(JobFile, MayHoldOtherCharactersOnlyInStringsAndComments) {
+  Job job;
+  apply_toml(job, "\xEF\xBB\xBF# é\n[data]\nsource = \"idx:/\\\"ü#\" # ü\n", "a");
+  EXPECT_EQ(job.data.source, "idx:/\"ü#");
+  apply_toml(job, "[data]\nsource = 'idx:/\\ü' # it's\n", "a");
+  EXPECT_EQ(job.data.source, "idx:/\\ü");
+  EXPECT_THAT(error_of("[head]\nbatch = 7\uFEFB\n"),
+              HasSubstr("[job] my.toml:2: found a character that is not ASCII"));
+  EXPECT_THAT(error_of("[data]\nsource = 'a\né'\n"), HasSubstr("my.toml:3"));
+  for (const char* quotes : {"\"\"\"", "\'\'\'"}) {
+    EXPECT_THAT(error_of("[data]\nsource = " + std::string(quotes) + "\\\n§" + quotes + "\n"),
+                HasSubstr("my.toml:2: found a string of several lines"));
+  }
+  EXPECT_THAT(error_of_assignment("data.source=\"\"\"\\\n§\"\"\""),
+              HasSubstr("is not a TOML value"));
+}
+
 TEST(JobFile, SetsWhatItNamesAndLeavesTheRest) {
   Job job;
   apply_toml(
