@@ -52,7 +52,7 @@ void run(const EvaluateCommand& command) {
 
 void run(const ShardsCommand& command) {
   const nlohmann::json written = write_shards(command);
-  std::cout << (command.json ? json_text(written, 1) + "\n" : shards_text(written));
+  print(written, shards_text(written), command.json);
 }
 
 void run(const CertCommand& command) {
