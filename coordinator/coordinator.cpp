@@ -2,9 +2,6 @@
 
 #include <stdexcept>
 
-#include "model/decode_error.h"
-#include "model/sha256.h"
-
 namespace fedstill {
 namespace {
 
@@ -18,45 +15,73 @@ std::string reason_of(Round::Decision decision) {
     case Round::Decision::kRefuseClosed:
       return "[round] the round is over";
     case Round::Decision::kRefuseConflict:
-      return "[round] this client uploaded another model before";
+      return "[round] this client uploaded something else before";
+    case Round::Decision::kRefuseExcluded:
+      return "[round] this client is excluded";
   }
   throw std::logic_error("[coordinator] unknown decision");
 }
 
-const CoordinatorOptions& checked(const CoordinatorOptions& options) {
-  if (const std::string problem = find_problem(options.plan); !problem.empty()) {
-    throw std::invalid_argument("[coordinator] plan." + problem);
-  }
-  if (options.classes != options.plan.classes) {
-    throw std::invalid_argument("[coordinator] classes: found " + std::to_string(options.classes) +
-                                ", the plan says " + std::to_string(options.plan.classes));
-  }
-  return options;
+Refusal refusal_of(Round::Decision decision) {
+  return decision == Round::Decision::kRefuseClosed ? Refusal::kTooLate : Refusal::kFinal;
+}
+
+Frame plain(Message message) { return {std::move(message), {}}; }
+
+template <typename Claim>
+StoredUpload claim_of(const Claim& claim, Participation mode) {
+  return {claim.round, claim.client, claim.sha256, claim.sample_count, mode};
 }
 
 }  // namespace
 
-Coordinator::Coordinator(const CoordinatorOptions& options, Store& store, Instant now)
-    : options_(checked(options)), store_(store), round_(options.plan.round, options.round, now) {
-  restore(now);
-}
-
-std::vector<Frame> Coordinator::receive(const Frame& frame, Instant now) {
+Reaction Coordinator::receive(const std::string& peer, const Frame& frame, Instant now) {
   tick(now);
   // Another transport's decoder, or none, may stand before this.
   if (const std::string problem = find_problem(frame.message); !problem.empty()) {
-    return {answer(false, "", "[message] " + problem)};
+    return refuse("", Refusal::kFinal, "[message] " + problem);
   }
-  if (const auto* join = std::get_if<Join>(&frame.message)) return accept_join(*join, now);
-  if (const auto* upload = std::get_if<Upload>(&frame.message)) {
-    return {accept_upload(*upload, frame.body, now)};
+  const Message& message = frame.message;
+  if (const auto* join = std::get_if<Join>(&message)) return accept_join(peer, *join, now);
+  if (exclusions_.contains(peer)) {
+    return refuse("", Round::Decision::kRefuseExcluded);
   }
-  if (std::holds_alternative<Acknowledgement>(frame.message)) return {};  // of the bundle
-  return {answer(false, "", "[coordinator] a client does not send this message")};
+  round_.see(peer, now);
+  if (const auto* heartbeat = std::get_if<Heartbeat>(&message)) {
+    if (heartbeat->round == round_.number()) {
+      round_.heartbeat(peer, heartbeat->phase, heartbeat->done, heartbeat->total, now);
+    }
+    return {};
+  }
+  if (const auto* offer = std::get_if<BlobOffer>(&message)) return accept_offer(peer, *offer, now);
+  if (const auto* chunk = std::get_if<BlobChunk>(&message)) {
+    return accept_chunk(peer, *chunk, frame.body, now);
+  }
+  if (const auto* request = std::get_if<BlobRequest>(&message)) {
+    return accept_request(peer, *request);
+  }
+  if (const auto* upload = std::get_if<Upload>(&message)) {
+    return accept_claim(peer, claim_of(*upload, Participation::kModel), now);
+  }
+  if (const auto* predictions = std::get_if<Predictions>(&message)) {
+    return accept_claim(peer, claim_of(*predictions, Participation::kPredictions), now);
+  }
+  if (const auto* answer = std::get_if<Acknowledgement>(&message)) {
+    if (answer->accepted && last_result_ && answer->sha256 == last_result_->bundle.sha256) {
+      delivered_.insert(peer);
+    }
+    return {};
+  }
+  const bool is_harmless =
+      std::holds_alternative<BlobProgress>(message) || std::holds_alternative<Leave>(message);
+  if (is_harmless) return {};
+  return refuse("", Refusal::kFinal, "[coordinator] a client does not send this message");
 }
 
-void Coordinator::leave(const std::string& client, Instant now) {
-  round_.leave(client, now);
+void Coordinator::leave(const std::string& peer, Instant now) {
+  incoming_.end(peer);
+  waiting_.erase(peer);
+  round_.leave(peer, now);
   record_outcome();
 }
 
@@ -65,112 +90,142 @@ void Coordinator::tick(Instant now) {
   record_outcome();
 }
 
-std::vector<Teacher> Coordinator::teachers() const {
-  std::vector<Teacher> teachers;
+std::vector<Frame> Coordinator::news() const {
+  std::vector<Frame> frames;
+  if (last_result_) {
+    const bool last = last_result_->round == last_round();
+    frames.push_back(plain(Bundle{last_result_->round, last_result_->bundle.sha256,
+                                  last_result_->bundle.bytes, last}));
+  }
+  if (!finished() && round_.state() == Round::State::kCollecting) frames.push_back(plain(plan()));
+  return frames;
+}
+
+bool Coordinator::finished() const { return last_result_ && last_result_->round == last_round(); }
+
+std::vector<AcceptedUpdate> Coordinator::updates() const {
+  std::vector<AcceptedUpdate> updates;
   for (const auto& [client, sha256] : round_.uploads()) {
-    teachers.push_back({store_.blob(sha256), sha256, joins_.at(client).sample_count});
+    const StoredJoin& join = joins_.at(client);
+    updates.push_back({client, sha256, store_.blob(sha256), join.sample_count, join.mode});
   }
-  return teachers;
+  return updates;
 }
 
-std::vector<Frame> Coordinator::accept_join(const Join& join, Instant now) {
-  const StoredJoin stored{round_.number(), join.client, join.architecture, join.sample_count};
-  if (join.sample_count < 1 || join.sample_count > options_.max_sample_count) {
-    return {answer(false, "",
-                   "[join] sample_count: found " + std::to_string(join.sample_count) +
-                       ", expected 1 to " + std::to_string(options_.max_sample_count))};
+Reaction Coordinator::accept_join(const std::string& peer, const Join& join, Instant now) {
+  if (const std::string problem = find_join_problem(peer, join); !problem.empty()) {
+    return refuse("", Refusal::kFinal, problem);
   }
-  if (const auto known = joins_.find(join.client); known != joins_.end()) {
-    if (known->second != stored) return {answer(false, "", "[join] differs from the first one")};
-  } else if (round_.state() != Round::State::kCollecting) {
-    return {answer(false, "", reason_of(Round::Decision::kRefuseClosed))};
+  const bool collects = round_.state() == Round::State::kCollecting;
+  StoredJoin stored{round_.number() + (collects ? 0 : 1), join.client, join.architecture,
+                    join.sample_count, join.mode};
+  const auto known = joins_.find(peer);
+  if (known != joins_.end()) stored.round = known->second.round;
+  if (known != joins_.end() && known->second != stored) {
+    return refuse("", Refusal::kFinal, "[join] differs from the first one");
+  }
+  // On disk before the round knows of it: what was answered survives.
+  if (known == joins_.end() && !finished()) {
+    store_.record_join(stored);
+    joins_.emplace(peer, stored);
+  }
+  if (stored.round <= round_.number()) {
+    round_.join(peer, now);
   } else {
-    // On disk before the round knows of it: what was answered survives.
-    store_.record_join(stored.round, stored.client, stored.architecture, stored.sample_count);
-    joins_.emplace(stored.client, stored);
+    waiting_.insert(peer);
   }
-  const Round::Decision decision = round_.join(join.client, now);
-  if (const std::string reason = reason_of(decision); !reason.empty()) {
-    return {answer(false, "", reason)};
+  Reaction reaction{news(), {}};
+  if (!finished() && !collects) {
+    reaction.frames.push_back(
+        plain(Acknowledgement{round_.number(), "", true, "the next round has not begun"}));
   }
-  return {{options_.plan, {}}};
+  return reaction;
 }
 
-Frame Coordinator::accept_upload(const Upload& upload, std::span<const std::byte> body,
-                                 Instant now) {
-  if (const std::string mismatch = find_mismatch(upload, body); !mismatch.empty()) {
-    return answer(false, upload.sha256, mismatch);
+std::string Coordinator::find_join_problem(const std::string& peer, const Join& join) const {
+  if (join.client != peer) {
+    return "[join] client: found '" + join.client + "', the connection is of '" + peer + "'";
   }
-  const Round::Decision decision = round_.consider_upload(upload.client, upload.sha256, now);
-  if (const std::string reason = reason_of(decision); !reason.empty()) {
-    return answer(false, upload.sha256, reason);
+  if (const auto excluded = exclusions_.find(peer); excluded != exclusions_.end()) {
+    return "[join] excluded: " + excluded->second;
   }
-  if (decision == Round::Decision::kAccept) {
-    const std::string problem =
-        find_update_problem(body, options_.image, options_.classes, options_.update);
-    if (!problem.empty()) return answer(false, upload.sha256, problem);
-    store_.record_upload({upload.round, upload.client, upload.sha256, upload.sample_count}, body);
-    round_.upload(upload.client, upload.sha256, now);
+  if (join.sample_count >= 1 && join.sample_count <= options_.max_sample_count) return {};
+  return "[join] sample_count: found " + std::to_string(join.sample_count) + ", expected 1 to " +
+         std::to_string(options_.max_sample_count);
+}
+
+Reaction Coordinator::accept_claim(const std::string& peer, const StoredUpload& claim,
+                                   Instant now) {
+  if (const std::string mismatch = find_mismatch(peer, claim); !mismatch.empty()) {
+    const bool of_the_past = claim.round < round_.number();
+    return refuse(claim.sha256, of_the_past ? Refusal::kTooLate : Refusal::kFinal, mismatch);
+  }
+  const Round::Decision decision = round_.consider_upload(peer, claim.sha256, now);
+  const bool is_new = decision == Round::Decision::kAccept;
+  if (!is_new && decision != Round::Decision::kDuplicate) return refuse(claim.sha256, decision);
+  if (is_new) {
+    if (!incoming_.has_arrived(peer, claim.sha256)) {
+      return refuse(claim.sha256, Refusal::kFinal, "[upload] its blob was not transferred");
+    }
+    if (const std::string problem = find_content_problem(claim); !problem.empty()) {
+      forget_incoming(peer);
+      round_.refuse(peer, now);
+      return refuse(claim.sha256, Refusal::kFinal, problem);
+    }
+    store_.record_upload(claim);
+    round_.upload(peer, claim.sha256, now);
+    incoming_.end(peer);
     record_outcome();
   }
-  return answer(true, upload.sha256, "");
+  return {{plain(Acknowledgement{round_.number(), claim.sha256, true, ""})}, {}};
 }
 
-std::string Coordinator::find_mismatch(const Upload& upload,
-                                       std::span<const std::byte> body) const {
-  if (upload.round != round_.number()) {
-    return "[upload] round: found " + std::to_string(upload.round) + ", expected " +
+std::string Coordinator::find_mismatch(const std::string& peer, const StoredUpload& claim) const {
+  if (claim.client != peer) {
+    return "[upload] client: found '" + claim.client + "', the connection is of '" + peer + "'";
+  }
+  if (claim.round != round_.number()) {
+    return "[upload] round: found " + std::to_string(claim.round) + ", expected " +
            std::to_string(round_.number());
   }
-  const auto join = joins_.find(upload.client);
+  const auto join = joins_.find(peer);
   if (join == joins_.end()) return reason_of(Round::Decision::kRefuseUnknown);
-  if (upload.sample_count != join->second.sample_count) {
-    return "[upload] sample_count: found " + std::to_string(upload.sample_count) +
+  if (claim.mode != join->second.mode) {
+    return "[upload] mode: found " + std::string(name(claim.mode)) + ", the join said " +
+           std::string(name(join->second.mode));
+  }
+  if (claim.sample_count != join->second.sample_count) {
+    return "[upload] sample_count: found " + std::to_string(claim.sample_count) +
            ", the join said " + std::to_string(join->second.sample_count);
   }
-  if (sha256_hex(body) != upload.sha256)
-    return "[upload] the body does not have the hash announced";
   return {};
 }
 
-Frame Coordinator::answer(bool accepted, const std::string& sha256,
-                          const std::string& reason) const {
-  return {Acknowledgement{round_.number(), is_sha256(sha256) ? sha256 : "", accepted,
-                          to_free_text(reason)},
+std::string Coordinator::find_content_problem(const StoredUpload& claim) const {
+  if (claim.mode == Participation::kPredictions) return "[upload] predictions are not taken";
+  return find_update_problem(store_.blobs().path(claim.sha256), options_.image, options_.classes,
+                             options_.update);
+}
+
+RoundPlan Coordinator::plan() const {
+  RoundPlan plan = options_.plan;
+  plan.round = round_.number();
+  if (last_result_) {
+    plan.student = last_result_->student.sha256;
+    plan.student_bytes = last_result_->student.bytes;
+  }
+  return plan;
+}
+
+Reaction Coordinator::refuse(const std::string& sha256, Round::Decision decision) const {
+  return refuse(sha256, refusal_of(decision), reason_of(decision));
+}
+
+Reaction Coordinator::refuse(const std::string& sha256, Refusal refusal,
+                             const std::string& reason) const {
+  return {{plain(Acknowledgement{round_.number(), is_sha256(sha256) ? sha256 : "", false,
+                                 to_free_text(reason), refusal})},
           {}};
-}
-
-void Coordinator::restore(Instant now) {
-  for (const StoredJoin& join : store_.joins(round_.number())) {
-    joins_.emplace(join.client, join);
-    round_.join(join.client, now);
-  }
-  for (const StoredUpload& upload : store_.uploads(round_.number())) {
-    const auto join = joins_.find(upload.client);
-    if (join == joins_.end() || join->second.sample_count != upload.sample_count) {
-      throw DecodeError("[store] the upload of client '" + to_free_text(upload.client, 64) +
-                        "' does not belong to its join");
-    }
-    try {
-      store_.blob(upload.sha256);
-    } catch (const std::invalid_argument& error) {
-      throw DecodeError(error.what());
-    }
-    round_.upload(upload.client, upload.sha256, now);
-  }
-  // A round that was over stays over: what the deadline decided depends on the uploads alone.
-  outcome_recorded_ = !store_.decisions(round_.number()).empty();
-  if (outcome_recorded_) round_.tick(round_.deadline());
-  record_outcome();
-}
-
-void Coordinator::record_outcome() {
-  if (outcome_recorded_ || round_.state() == Round::State::kCollecting) return;
-  const bool closed = round_.state() == Round::State::kClosed;
-  store_.record_decision(
-      round_.number(), closed ? "closed" : "failed",
-      closed ? std::to_string(round_.uploads().size()) + " uploads" : round_.failure());
-  outcome_recorded_ = true;
 }
 
 }  // namespace fedstill

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 
@@ -21,6 +22,9 @@ struct UpdateLimits {
 // the image, its outputs exactly "logits" [classes] and "confidence" (one number per image), every
 // weight finite. Throws nothing but std::bad_alloc.
 std::string find_update_problem(std::span<const std::byte> bytes, const ImageShape& image,
+                                std::int64_t classes, const UpdateLimits& limits = {});
+// The same of a file, which is never whole in memory. Throws std::system_error.
+std::string find_update_problem(const std::filesystem::path& file, const ImageShape& image,
                                 std::int64_t classes, const UpdateLimits& limits = {});
 
 }  // namespace fedstill

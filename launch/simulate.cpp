@@ -42,7 +42,7 @@ void announce(const Run& run, const Material& material, bool resumed) {
 
 json run_stages(const Run& run, const Material& material) {
   Store store(run.folder.file("store"));
-  Federation federation(coordinator_options(run.job, material), store);
+  Federation federation(coordinator_options(run.job, material), store, run.folder.file("sites"));
   std::vector<ClientRecord> clients;
   Teaching teaching;
   Student student;

@@ -26,7 +26,7 @@ struct FrameHeader {
 
 struct FrameLimits {
   std::uint32_t max_metadata_bytes = 64 * 1024;
-  std::uint64_t max_body_bytes = std::uint64_t{4} << 30;
+  std::uint64_t max_body_bytes = std::uint64_t{4} << 20;
 };
 
 // A control message with the bytes that follow it.

@@ -63,7 +63,6 @@ std::string_view name(Participation mode) {
 BodyRange body_range(MessageKind kind, std::uint64_t max_bytes) {
   if (kind == MessageKind::kBlobChunk) return {1, max_bytes};
   if (kind == MessageKind::kStatusReply) return {0, std::min(max_bytes, kMaxStatusBytes)};
-  if (kind == MessageKind::kUpload || kind == MessageKind::kBundle) return {0, max_bytes};
   return {};
 }
 

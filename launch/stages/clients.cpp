@@ -46,9 +46,7 @@ class ClientWork {
     } else {
       record = train();
     }
-    // Read back from the file: what travels is what a resumed run would send.
-    const ClientUpdate update{read_model(folder_ / "update.safetensors"), record.samples};
-    federation.upload(plan_.name, update);
+    federation.upload(plan_.name, folder_ / "update.safetensors");
     run_.progress.finish(index_, plan_.architecture + ", " + grouped(record.samples) + " images, " +
                                      duration_text(record.seconds) + ", " +
                                      grouped(static_cast<std::int64_t>(record.images_per_second)) +

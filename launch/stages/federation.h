@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -7,7 +8,8 @@
 #include <vector>
 
 #include "client/client.h"
-#include "coordinator/coordinator.h"
+#include "coordinator/reception.h"
+#include "coordinator/teachers.h"
 #include "transport/channel.h"
 
 namespace fedstill {
@@ -16,29 +18,30 @@ namespace fedstill {
 // in-process channel, so the bytes are those of a real round. Any thread may call.
 class Federation {
  public:
-  Federation(const CoordinatorOptions& options, Store& store);
+  // What the clients keep lies below `sites` and is removed at the end.
+  Federation(const CoordinatorOptions& options, Store& store, std::filesystem::path sites);
+  ~Federation();
 
   // A client joins and gets its plan. Throws std::logic_error if it is refused.
   void join(const std::string& client, const std::string& architecture, std::int64_t sample_count);
   // Its update travels and is stored durably.
-  void upload(const std::string& client, const ClientUpdate& update);
+  void upload(const std::string& client, const std::filesystem::path& update);
   // Every client gets the bundle and checks it.
   void send_bundle(const std::vector<std::byte>& bytes);
 
   std::vector<Teacher> teachers() const;  // of the accepted uploads, by client name
 
  private:
-  struct Seat {
-    std::unique_ptr<Channel> client_end, coordinator_end;
-    ClientSession session;
-  };
+  struct Seat;
   void converse(const std::string& client, Seat& seat);  // until both have nothing more to say
   Seat& seat_of(const std::string& client);
 
   mutable std::mutex mutex_;
-  std::uint32_t round_;
+  std::filesystem::path sites_;
+  Store& store_;
   Coordinator coordinator_;
-  std::map<std::string, Seat> seats_;
+  Reception reception_;
+  std::map<std::string, std::unique_ptr<Seat>> seats_;
 };
 
 }  // namespace fedstill

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <stdexcept>
 
@@ -21,13 +22,14 @@ CoordinatorOptions some_options() {
   options.round.expected_clients = 3;
   options.round.min_clients = 2;
   options.round.deadline = std::chrono::seconds{1};
+  options.round.stalled_after = std::chrono::milliseconds{300};
   options.plan = {std::string(64, 'a'), kRound, std::string(64, 'b'), 3};
   options.image = {1, 4, 4};
   options.classes = 3;
   return options;
 }
 
-// A coordinator with verbs; every answer is one frame.
+// A coordinator with verbs.
 class CoordinatorTest : public testing::Test {
  protected:
   void open(const CoordinatorOptions& options = some_options()) {
@@ -38,21 +40,40 @@ class CoordinatorTest : public testing::Test {
   }
   void SetUp() override { open(); }
 
-  Message tell(const Message& message, std::vector<std::byte> body = {}) {
-    const auto answers = coordinator_->receive({message, std::move(body)}, now_);
-    EXPECT_EQ(answers.size(), 1U);
-    EXPECT_EQ(find_problem(answers.at(0).message), "");
-    EXPECT_NO_THROW(encode_message(answers.at(0).message));
-    return answers.at(0).message;
+  Reaction react(const std::string& peer, const Message& message,
+                 std::vector<std::byte> body = {}) {
+    Reaction reaction = coordinator_->receive(peer, {message, std::move(body)}, now_);
+    for (const Frame& frame : reaction.frames) {
+      EXPECT_EQ(find_problem(frame.message), "");
+      EXPECT_NO_THROW(encode_message(frame.message));
+    }
+    return reaction;
+  }
+  // Where the answer is one frame.
+  Message tell(const std::string& peer, const Message& message, std::vector<std::byte> body = {}) {
+    const Reaction reaction = react(peer, message, std::move(body));
+    EXPECT_EQ(reaction.frames.size(), 1U);
+    return reaction.frames.at(0).message;
   }
   Message join(const std::string& client, std::int64_t samples = 100) {
-    return tell(Join{client, "tiny", samples});
+    return tell(client, Join{client, "tiny", samples});
   }
-  static Upload announce(const std::string& client, const std::vector<std::byte>& body) {
+  // Offers and sends a blob; the last answer.
+  Message send_blob(const std::string& client, const std::vector<std::byte>& body) {
+    const std::string sha256 = sha256_hex(body);
+    Message answer = tell(client, BlobOffer{sha256, body.size(), "update"});
+    const auto* request = std::get_if<BlobRequest>(&answer);
+    if (request == nullptr || request->offset == body.size()) return answer;
+    return tell(client, BlobChunk{sha256, request->offset},
+                {body.begin() + static_cast<std::ptrdiff_t>(request->offset), body.end()});
+  }
+  static Upload claim(const std::string& client, const std::vector<std::byte>& body) {
     return {kRound, client, sha256_hex(body), 100};
   }
   Acknowledgement upload(const std::string& client, const std::vector<std::byte>& body) {
-    return std::get<Acknowledgement>(tell(announce(client, body), body));
+    const Message answer = send_blob(client, body);
+    if (const auto* refusal = std::get_if<Acknowledgement>(&answer)) return *refusal;
+    return std::get<Acknowledgement>(tell(client, claim(client, body)));
   }
   Acknowledgement upload(const std::string& client, const Graph& graph) {
     return upload(client, encode_model(graph));
@@ -61,12 +82,17 @@ class CoordinatorTest : public testing::Test {
     join(client);
     EXPECT_TRUE(upload(client, tiny_update(seed)).accepted);
   }
-  void expect_refused(const Message& answer, const std::string& why) {
+  void expect_refused(const Message& answer, const std::string& why,
+                      Refusal refusal = Refusal::kFinal) {
     const auto& acknowledgement = std::get<Acknowledgement>(answer);
     EXPECT_FALSE(acknowledgement.accepted);
+    EXPECT_EQ(acknowledgement.refusal, refusal);
     EXPECT_NE(acknowledgement.reason.find(why), std::string::npos) << acknowledgement.reason;
     EXPECT_TRUE(coordinator_->round().uploads().empty());
     EXPECT_TRUE(store_->uploads(kRound).empty());
+  }
+  Round::Member member(const std::string& client) const {
+    return coordinator_->round().member(client, now_);
   }
 
   TemporaryFolder folder_;
@@ -88,21 +114,23 @@ TEST_F(CoordinatorTest, AnUploadIsStoredAndAcknowledged) {
   EXPECT_EQ(answer, (Acknowledgement{kRound, sha256_hex(body), true, ""}));
   EXPECT_EQ(store_->uploads(kRound),
             (std::vector<StoredUpload>{{kRound, "a", sha256_hex(body), 100}}));
+  EXPECT_EQ(member("a"), Round::Member::kUploaded);
   EXPECT_EQ(upload("a", body), answer);  // said again, answered again
   EXPECT_EQ(store_->uploads(kRound).size(), 1U);
 }
 
-TEST_F(CoordinatorTest, TeachersAreTheAcceptedUploadsByName) {
+TEST_F(CoordinatorTest, UpdatesAreTheAcceptedOnesByName) {
   for (const char* client : {"c", "a", "b"}) {
     join_and_upload(client, static_cast<std::uint64_t>(client[0]));
   }
   EXPECT_EQ(coordinator_->round().state(), Round::State::kClosed);
-  const auto teachers = coordinator_->teachers();
-  ASSERT_EQ(teachers.size(), 3U);
+  const auto updates = coordinator_->updates();
+  ASSERT_EQ(updates.size(), 3U);
   for (std::size_t i = 0; i < 3; ++i) {
-    EXPECT_EQ(teachers[i].hash, model_hash(tiny_update('a' + i)));
-    EXPECT_EQ(sha256_hex_of_file(teachers[i].model), teachers[i].hash);
-    EXPECT_EQ(teachers[i].sample_count, 100);
+    EXPECT_EQ(updates[i].client, std::string(1, static_cast<char>('a' + i)));
+    EXPECT_EQ(updates[i].sha256, model_hash(tiny_update('a' + i)));
+    EXPECT_EQ(sha256_hex_of_file(updates[i].file), updates[i].sha256);
+    EXPECT_EQ(updates[i].sample_count, 100);
   }
 }
 
@@ -114,28 +142,112 @@ TEST_F(CoordinatorTest, AJoinWithAnImplausibleCountIsRefused) {
   EXPECT_EQ(store_->joins(kRound).front().sample_count, 100);
 }
 
-TEST_F(CoordinatorTest, AnUploadThatDoesNotMatchItsAnnouncementIsRefused) {
+TEST_F(CoordinatorTest, AClaimThatDoesNotMatchIsRefused) {
   const auto body = encode_model(tiny_update(1));
   expect_refused(upload("a", body), "not joined");
+  expect_refused(tell("a", claim("a", body)), "not joined");
   join("a");
-  Upload other_round = announce("a", body);
+  expect_refused(tell("a", claim("a", body)), "not transferred");
+  send_blob("a", body);
+  Upload other_round = claim("a", body);
   other_round.round = 8;
-  expect_refused(tell(other_round, body), "round: found 8, expected 7");
-  Upload other_count = announce("a", body);
+  expect_refused(tell("a", other_round), "round: found 8, expected 7");
+  other_round.round = 6;
+  expect_refused(tell("a", other_round), "round: found 6, expected 7", Refusal::kTooLate);
+  Upload other_count = claim("a", body);
   other_count.sample_count = 1'000'000;
-  expect_refused(tell(other_count, body), "the join said 100");
-  expect_refused(tell(announce("a", body), encode_model(tiny_update(2))), "hash");
-  expect_refused(tell(announce("a", body), {}), "hash");
+  expect_refused(tell("a", other_count), "the join said 100");
+  expect_refused(tell("a", Predictions{kRound, "a", sha256_hex(body), 100}), "mode");
   EXPECT_TRUE(upload("a", body).accepted);
+}
+
+TEST_F(CoordinatorTest, WhoSpeaksIsWhoTheTransportSays) {
+  const auto body = encode_model(tiny_update(1));
+  expect_refused(tell("b", Join{"a", "tiny", 100}), "the connection is of 'b'");
+  EXPECT_TRUE(store_->joins(kRound).empty());
+  join("a");
+  join("b");
+  send_blob("b", body);
+  expect_refused(tell("b", claim("a", body)), "the connection is of 'b'");
+  expect_refused(tell("a", claim("a", body)), "not transferred");
+}
+
+TEST_F(CoordinatorTest, WhatArrivedWithAnotherHashIsRefused) {
+  join("a");
+  const auto body = encode_model(tiny_update(1)), other = encode_model(tiny_update(2));
+  const std::string sha256 = sha256_hex(body);
+  tell("a", BlobOffer{sha256, body.size(), "update"});
+  expect_refused(tell("a", BlobChunk{sha256, 0}, other), "hash");
+  EXPECT_TRUE(react("a", BlobChunk{sha256, 0}, body).frames.empty());  // nobody waits for it now
+  expect_refused(tell("a", claim("a", body)), "not transferred");
+  EXPECT_TRUE(upload("a", body).accepted);
+}
+
+TEST_F(CoordinatorTest, AnOfferMustFit) {
+  join("a");
+  const std::string sha256(64, 'c');
+  expect_refused(tell("a", BlobOffer{sha256, 10, "predictions"}), "purpose");
+  CoordinatorOptions options = some_options();
+  options.update.file.max_file_bytes = 1000;
+  open(options);
+  expect_refused(tell("a", BlobOffer{sha256, 1001, "update"}), "1001 bytes, expected at most 1000");
+  EXPECT_EQ(tell("a", BlobOffer{sha256, 1000, "update"}), Message(BlobRequest{sha256, 0}));
+}
+
+TEST_F(CoordinatorTest, ATransferGoesOnAfterACutAndARestart) {
+  join("a");
+  const auto body = encode_model(tiny_update(1));
+  const std::string sha256 = sha256_hex(body);
+  tell("a", BlobOffer{sha256, body.size(), "update"});
+  const std::vector<std::byte> half(body.begin(), body.begin() + 100);
+  EXPECT_EQ(tell("a", BlobChunk{sha256, 0}, half), Message(BlobProgress{sha256, 100}));
+  EXPECT_EQ(tell("a", BlobChunk{sha256, 0}, half), Message(BlobProgress{sha256, 100}));
+  EXPECT_EQ(member("a"), Round::Member::kUploading);
+  EXPECT_THROW(react("a", BlobChunk{sha256, 101}, half), DecodeError);
+  for (const bool restart : {false, true}) {
+    coordinator_->leave("a", now_);
+    if (restart) open();
+    join("a");
+    EXPECT_EQ(tell("a", BlobOffer{sha256, body.size(), "update"}),
+              Message(BlobRequest{sha256, 100}));
+  }
+  EXPECT_EQ(tell("a", BlobChunk{sha256, 100}, {body.begin() + 100, body.end()}),
+            Message(BlobProgress{sha256, body.size()}));
+  EXPECT_TRUE(upload("a", body).accepted);
+}
+
+TEST_F(CoordinatorTest, WhatIsThereIsNotAskedForAgain) {
+  const auto body = encode_model(tiny_update(1));
+  const Message has_it = BlobRequest{sha256_hex(body), body.size()};
+  join("a");
+  join("b");
+  send_blob("a", body);
+  open();  // killed before the claim
+  join("a");
+  EXPECT_EQ(send_blob("a", body), has_it);
+  EXPECT_TRUE(upload("a", body).accepted);
+  EXPECT_EQ(send_blob("a", body), has_it);
+  EXPECT_EQ(send_blob("b", body), has_it);  // two clients, one update
+  EXPECT_TRUE(upload("b", body).accepted);
+}
+
+TEST_F(CoordinatorTest, BlobsThatNobodyClaimsDoNotPileUp) {
+  join("a");
+  for (std::uint64_t i = 0; i < 5; ++i) send_blob("a", encode_model(tiny_update(i)));
+  EXPECT_EQ(store_->blobs().list().size(), 1U);
+  expect_refused(upload("a", numbered_bytes(1)), "");
+  EXPECT_TRUE(store_->blobs().list().empty());
 }
 
 TEST_F(CoordinatorTest, BytesThatAreNoModelAreRefused) {
   join("a");
   expect_refused(upload("a", numbered_bytes(1)), "");
-  expect_refused(upload("a", std::vector<std::byte>{}), "");
+  EXPECT_EQ(member("a"), Round::Member::kRefused);
   auto body = encode_model(tiny_update(1));
   body.resize(body.size() - 1);
   expect_refused(upload("a", body), "");
+  EXPECT_TRUE(upload("a", tiny_update(1)).accepted);
+  EXPECT_EQ(member("a"), Round::Member::kUploaded);
 }
 
 TEST_F(CoordinatorTest, AnotherInputOrOutputIsRefused) {
@@ -183,19 +295,22 @@ TEST_F(CoordinatorTest, ASecondDifferentUploadIsRefusedAndTheFirstStands) {
   join("a");
   const auto body = encode_model(tiny_update(1));
   upload("a", body);
-  const Acknowledgement answer = upload("a", tiny_update(2));
-  EXPECT_FALSE(answer.accepted);
+  EXPECT_FALSE(upload("a", tiny_update(2)).accepted);
+  EXPECT_FALSE(
+      std::get<Acknowledgement>(tell("a", claim("a", encode_model(tiny_update(2))))).accepted);
   EXPECT_EQ(coordinator_->round().uploads().at("a"), sha256_hex(body));
   EXPECT_EQ(store_->uploads(kRound).size(), 1U);
 }
 
 TEST_F(CoordinatorTest, MessagesOfTheOtherSideAreRefused) {
-  expect_refused(tell(some_options().plan), "does not send");
-  expect_refused(tell(Bundle{kRound, std::string(64, 'a'), 1}), "does not send");
-  expect_refused(tell(Join{"../a", "", 1}), "client");
-  EXPECT_TRUE(
-      coordinator_->receive({Acknowledgement{kRound, std::string(64, 'a'), true, ""}, {}}, now_)
-          .empty());
+  expect_refused(tell("a", some_options().plan), "does not send");
+  expect_refused(tell("a", Bundle{kRound, std::string(64, 'a'), 1}), "does not send");
+  expect_refused(tell("a", StatusRequest{"status", ""}), "does not send");
+  expect_refused(tell("a", Join{"../a", "", 1}), "client");
+  const Acknowledgement thanks{kRound, std::string(64, 'a'), true, ""};
+  EXPECT_TRUE(react("a", thanks).frames.empty());
+  EXPECT_TRUE(react("a", Leave{"bye"}).frames.empty());
+  EXPECT_TRUE(react("a", Heartbeat{kRound, "training", 1, 2}).frames.empty());
 }
 
 TEST_F(CoordinatorTest, AHostileModelsErrorTextIsSafeToSend) {
@@ -210,23 +325,25 @@ TEST_F(CoordinatorTest, ClosesAtTheDeadlineAndSaysSoOnce) {
   join_and_upload("a", 1);
   join_and_upload("b", 2);
   join("c");
-  now_ = Instant{999};
-  coordinator_->tick(now_);
+  for (now_ = Instant{249}; now_ < Instant{999}; now_ += Instant{250}) {
+    react("c", Heartbeat{kRound, "training", static_cast<std::uint64_t>(now_.count()), 999});
+  }
+  tell("c", BlobOffer{std::string(64, 'c'), 10, "update"});
   EXPECT_EQ(coordinator_->round().state(), Round::State::kCollecting);
   now_ = Instant{1000};
-  EXPECT_FALSE(upload("c", tiny_update(3)).accepted);
+  const Acknowledgement late = upload("c", tiny_update(3));
+  EXPECT_FALSE(late.accepted);
+  EXPECT_EQ(late.refusal, Refusal::kTooLate);
   coordinator_->tick(now_);
   EXPECT_EQ(coordinator_->round().state(), Round::State::kClosed);
   EXPECT_EQ(store_->decisions(kRound), (std::vector<StoredDecision>{{"closed", "2 uploads"}}));
-  EXPECT_FALSE(std::get<Acknowledgement>(join("d")).accepted);
-  EXPECT_EQ(store_->joins(kRound).size(), 3U);
 }
 
 TEST_F(CoordinatorTest, ResumesWithWhatWasAccepted) {
   join_and_upload("a", 1);
   join("b");
   open();
-  EXPECT_EQ(coordinator_->round().members().at("b"), Round::Member::kJoined);
+  EXPECT_EQ(member("b"), Round::Member::kGone);
   EXPECT_EQ(coordinator_->round().uploads().at("a"), model_hash(tiny_update(1)));
   EXPECT_TRUE(upload("a", tiny_update(1)).accepted);
   EXPECT_TRUE(upload("b", tiny_update(2)).accepted);
@@ -234,7 +351,7 @@ TEST_F(CoordinatorTest, ResumesWithWhatWasAccepted) {
   EXPECT_EQ(coordinator_->round().state(), Round::State::kClosed);
   open();
   EXPECT_EQ(coordinator_->round().state(), Round::State::kClosed);
-  EXPECT_EQ(coordinator_->teachers().size(), 3U);
+  EXPECT_EQ(coordinator_->updates().size(), 3U);
   EXPECT_EQ(store_->decisions(kRound).size(), 1U);
 }
 
@@ -245,9 +362,11 @@ TEST_F(CoordinatorTest, ARoundThatWasOverStaysOver) {
     coordinator_->tick(Instant{1000});
     const auto state = coordinator_->round().state();
     EXPECT_EQ(state, enough ? Round::State::kClosed : Round::State::kFailed);
+    const std::string failure = coordinator_->round().failure();
     now_ = Instant{0};  // another clock after the restart
     open();
     EXPECT_EQ(coordinator_->round().state(), state);
+    EXPECT_EQ(coordinator_->round().failure(), failure);
     EXPECT_EQ(store_->decisions(kRound).size(), 1U);
     store_.reset();
     std::filesystem::remove_all(folder_.path());
@@ -255,18 +374,40 @@ TEST_F(CoordinatorTest, ARoundThatWasOverStaysOver) {
   }
 }
 
-TEST_F(CoordinatorTest, AnotherRoundBeginsEmpty) {
+TEST_F(CoordinatorTest, AFailedRoundMayBeReopenedForGood) {
   join_and_upload("a", 1);
-  CoordinatorOptions options = some_options();
-  options.plan.round = kRound + 1;
-  open(options);
-  EXPECT_TRUE(coordinator_->round().members().empty());
+  EXPECT_THROW(coordinator_->reopen(now_), std::logic_error);
+  coordinator_->tick(Instant{1000});
+  coordinator_->reopen(Instant{1000});
+  open();
+  EXPECT_EQ(coordinator_->round().state(), Round::State::kCollecting);
+  join_and_upload("b", 2);
+  join_and_upload("c", 3);
+  EXPECT_EQ(coordinator_->round().state(), Round::State::kClosed);
 }
 
-TEST_F(CoordinatorTest, ADamagedBlobIsNoticedOnResume) {
+TEST_F(CoordinatorTest, AnotherJobsStoreIsRefused) {
+  CoordinatorOptions options = some_options();
+  options.plan.job = std::string(64, 'd');
+  EXPECT_THROW(open(options), std::invalid_argument);
+}
+
+TEST_F(CoordinatorTest, ADamagedUpdateIsForgottenWhileTheRoundCollects) {
   join_and_upload("a", 1);
-  flip_byte(store_->blob(model_hash(tiny_update(1))), 100);
-  EXPECT_THROW(open(), DecodeError);
+  const auto file = store_->blob(model_hash(tiny_update(1)));
+  flip_byte(file, 100);
+  open();
+  EXPECT_TRUE(coordinator_->round().uploads().empty());
+  EXPECT_EQ(store_->decisions(kRound).front().what, "lost");
+  join_and_upload("a", 1);
+  std::filesystem::remove(file);
+  open();
+  EXPECT_TRUE(coordinator_->round().uploads().empty());
+  join_and_upload("a", 1);
+  join_and_upload("b", 2);
+  join_and_upload("c", 3);
+  flip_byte(file, 100);
+  EXPECT_THROW(open(), DecodeError);  // the round was closed with it
 }
 
 TEST_F(CoordinatorTest, ContradictoryOptionsAreRefused) {
@@ -281,9 +422,227 @@ TEST_F(CoordinatorTest, ContradictoryOptionsAreRefused) {
 TEST_F(CoordinatorTest, AGoneClientMayComeBack) {
   join("a");
   coordinator_->leave("a", now_);
-  EXPECT_EQ(coordinator_->round().members().at("a"), Round::Member::kGone);
+  EXPECT_EQ(member("a"), Round::Member::kGone);
   EXPECT_EQ(join("a"), Message(some_options().plan));
+  EXPECT_EQ(member("a"), Round::Member::kJoined);
   EXPECT_TRUE(upload("a", tiny_update(1)).accepted);
+}
+
+TEST_F(CoordinatorTest, AnExcludedClientIsOutUntilReadmitted) {
+  EXPECT_THROW(coordinator_->exclude("a", "", now_), std::invalid_argument);
+  join_and_upload("a", 1);
+  coordinator_->exclude("a", "sends nonsense", now_);
+  for (const bool restarted : {false, true}) {
+    if (restarted) open();
+    EXPECT_EQ(member("a"), Round::Member::kExcluded);
+    expect_refused(join("a"), "sends nonsense");
+    expect_refused(upload("a", tiny_update(1)), "excluded");
+  }
+  coordinator_->readmit("a", now_);
+  for (const bool restarted : {false, true}) {
+    if (restarted) open();
+    EXPECT_EQ(member("a"), Round::Member::kGone);
+  }
+  join_and_upload("a", 1);
+}
+
+TEST_F(CoordinatorTest, AnUpdateThatCountedWhenTheRoundClosedCounts) {
+  for (const char* client : {"a", "b", "c"}) join_and_upload(client, 1);
+  coordinator_->exclude("a", "later", now_);
+  for (const bool restarted : {false, true}) {
+    if (restarted) open();
+    EXPECT_EQ(coordinator_->updates().size(), 3U);
+    EXPECT_EQ(member("a"), Round::Member::kExcluded);
+  }
+}
+
+// Several rounds.
+class RoundsTest : public CoordinatorTest {
+ protected:
+  static CoordinatorOptions three_rounds() {
+    CoordinatorOptions options = some_options();
+    options.plan.round = 1;
+    options.plan.rounds = 3;
+    options.plan.pool_bytes = 50;
+    options.plan.pool_hash = sha256_hex(numbered_bytes(77, 50));
+    options.round.expected_clients = 2;
+    return options;
+  }
+  void open_again() { open(three_rounds()); }
+  void SetUp() override {
+    open_again();
+    pool_ = store_->blobs().add(numbered_bytes(77, 50));
+  }
+
+  RoundPlan plan(std::uint32_t round) {
+    RoundPlan plan = three_rounds().plan;
+    plan.round = round;
+    if (round > 1) {
+      plan.student = student(round - 1).sha256;
+      plan.student_bytes = student(round - 1).bytes;
+    }
+    return plan;
+  }
+  BlobInfo bundle(std::uint32_t round) {
+    return store_->blobs().add(numbered_bytes(static_cast<int>(round), 300));
+  }
+  BlobInfo student(std::uint32_t round) {
+    return store_->blobs().add(numbered_bytes(static_cast<int>(round) + 50, 200));
+  }
+  void publish() {
+    const auto round = coordinator_->round().number();
+    coordinator_->publish(bundle(round), student(round), now_);
+  }
+  Message news_bundle(std::uint32_t round) {
+    return Bundle{round, bundle(round).sha256, bundle(round).bytes, round == 3};
+  }
+  Acknowledgement upload_in(std::uint32_t round, const std::string& client, std::uint64_t seed) {
+    const auto body = encode_model(tiny_update(seed));
+    send_blob(client, body);
+    return std::get<Acknowledgement>(tell(client, Upload{round, client, sha256_hex(body), 100}));
+  }
+  void play(std::uint32_t round) {
+    for (const char* client : {"a", "b"}) {
+      react(client, Join{client, "tiny", 100});
+      EXPECT_TRUE(upload_in(round, client, round).accepted);
+    }
+    EXPECT_EQ(coordinator_->round().state(), Round::State::kClosed);
+  }
+  std::vector<Message> messages(const std::vector<Frame>& frames) {
+    std::vector<Message> found;
+    for (const Frame& frame : frames) found.push_back(frame.message);
+    return found;
+  }
+  BlobInfo pool_;
+};
+
+TEST_F(RoundsTest, GoFromOneToTheNextAndEnd) {
+  for (std::uint32_t round = 1; round <= 3; ++round) {
+    EXPECT_EQ(coordinator_->round().number(), round);
+    EXPECT_THROW(publish(), std::logic_error);
+    play(round);
+    publish();
+    const auto news = messages(coordinator_->news());
+    const std::vector<Message> expected{news_bundle(round), plan(round + 1)};
+    EXPECT_EQ(news, round < 3 ? expected : std::vector<Message>{news_bundle(3)});
+    EXPECT_EQ(coordinator_->finished(), round == 3);
+  }
+  EXPECT_THROW(publish(), std::logic_error);
+}
+
+TEST_F(RoundsTest, ARestartInAnyPhaseGoesOnThere) {
+  for (std::uint32_t round = 1; round <= 3; ++round) {
+    open_again();
+    EXPECT_EQ(coordinator_->round().state(), Round::State::kCollecting);
+    play(round);
+    open_again();
+    EXPECT_EQ(coordinator_->round().number(), round);
+    EXPECT_EQ(coordinator_->round().state(), Round::State::kClosed);
+    EXPECT_EQ(coordinator_->updates().size(), 2U);
+    publish();
+    open_again();
+    EXPECT_EQ(coordinator_->round().number(), std::min(round + 1, 3U));
+    EXPECT_EQ(coordinator_->last_result()->round, round);
+  }
+  EXPECT_TRUE(coordinator_->finished());
+  EXPECT_EQ(messages(react("a", Join{"a", "tiny", 100}).frames),
+            std::vector<Message>{news_bundle(3)});
+}
+
+TEST_F(RoundsTest, WhoComesMidwayGetsTheLastBundleAndTheNextPlan) {
+  play(1);
+  const auto waiting = std::get<Acknowledgement>(tell("c", Join{"c", "tiny", 100}));
+  EXPECT_TRUE(waiting.accepted);
+  EXPECT_FALSE(coordinator_->round().members().contains("c"));
+  for (const bool restarted : {false, true}) {
+    if (restarted) {
+      open_again();
+    } else {
+      publish();
+    }
+    EXPECT_EQ(member("c"), restarted ? Round::Member::kGone : Round::Member::kJoined);
+    const auto frames = react("d", Join{"d", "tiny", 100}).frames;
+    EXPECT_EQ(messages(frames), (std::vector<Message>{news_bundle(1), plan(2)}));
+  }
+  EXPECT_TRUE(upload_in(2, "c", 5).accepted || member("c") == Round::Member::kGone);
+}
+
+TEST_F(RoundsTest, AnUpdateOfThePastIsTooLate) {
+  play(1);
+  react("c", Join{"c", "tiny", 100});
+  publish();
+  const auto body = encode_model(tiny_update(9));
+  send_blob("c", body);
+  const auto answer = std::get<Acknowledgement>(tell("c", Upload{1, "c", sha256_hex(body), 100}));
+  EXPECT_EQ(answer.refusal, Refusal::kTooLate);
+  EXPECT_TRUE(upload_in(2, "c", 9).accepted);
+}
+
+TEST_F(RoundsTest, AClientFetchesWhatWasAnnouncedAndNothingElse) {
+  play(1);
+  const std::string update = model_hash(tiny_update(1));
+  ASSERT_TRUE(store_->blobs().has(update));
+  const auto fetch = [&](const std::string& sha256, std::uint64_t offset = 0) {
+    return react("a", BlobRequest{sha256, offset});
+  };
+  const auto expect_given = [&](const BlobInfo& blob) {
+    const auto transfer = fetch(blob.sha256, 5).transfer;
+    ASSERT_TRUE(transfer);
+    EXPECT_EQ(transfer->blob, blob);
+    EXPECT_EQ(transfer->offset, 5U);
+    EXPECT_FALSE(fetch(blob.sha256, blob.bytes).transfer);
+  };
+  const auto expect_kept_back = [&](const std::string& sha256) {
+    const Reaction reaction = fetch(sha256);
+    EXPECT_FALSE(reaction.transfer);
+    const auto& answer = std::get<Acknowledgement>(reaction.frames.at(0).message);
+    EXPECT_FALSE(answer.accepted);
+    EXPECT_EQ(answer.reason, "[blob] not announced to this client");  // whether it exists or not
+  };
+  const BlobInfo bundle_1 = bundle(1);
+  expect_given(pool_);
+  expect_kept_back(update);
+  expect_kept_back(std::string(64, 'e'));
+  expect_kept_back(bundle_1.sha256);
+  publish();
+  expect_given(bundle_1);
+  expect_given(student(1));
+  play(2);
+  publish();
+  expect_given(bundle_1);
+  expect_given(bundle(2));
+  expect_kept_back(student(1).sha256);
+  play(3);
+  publish();
+  expect_kept_back(bundle_1.sha256);
+  const Reaction stranger = react("nobody", BlobRequest{std::string(64, 'e'), 0});
+  EXPECT_FALSE(stranger.transfer);
+}
+
+TEST_F(RoundsTest, OnlyJoinedClientsFetch) {
+  EXPECT_FALSE(react("a", BlobRequest{pool_.sha256, 0}).transfer);
+  join("a");
+  EXPECT_TRUE(react("a", BlobRequest{pool_.sha256, 0}).transfer);
+  coordinator_->exclude("a", "", now_);
+  EXPECT_FALSE(react("a", BlobRequest{pool_.sha256, 0}).transfer);
+}
+
+TEST_F(RoundsTest, WhoHasTheBundleIsKnown) {
+  play(1);
+  publish();
+  react("a", Acknowledgement{1, bundle(1).sha256, true, ""});
+  react("b", Acknowledgement{1, std::string(64, 'e'), true, ""});
+  EXPECT_EQ(coordinator_->delivered(), std::set<std::string>{"a"});
+}
+
+TEST_F(RoundsTest, BlobsOfThePastDoNotPileUp) {
+  std::size_t most = 0;
+  for (std::uint32_t round = 1; round <= 3; ++round) {
+    play(round);
+    publish();
+    most = std::max(most, store_->blobs().list().size());
+  }
+  EXPECT_LE(most, 6U);  // pool, two bundles, a student, the updates of one round
 }
 
 }  // namespace

@@ -21,8 +21,9 @@ namespace {
     for (int number = first;; ++number) {
       const auto bytes = numbered_bytes(number, 20'000);
       const std::string client = "client-" + std::to_string(number);
-      store.record_join(1, client, "cnn3", number + 1);
-      store.record_upload({1, client, sha256_hex(bytes), number + 1}, bytes);
+      store.record_join({1, client, "cnn3", number + 1});
+      store.blobs().add(bytes);
+      store.record_upload({1, client, sha256_hex(bytes), number + 1});
       if (::write(pipe, &number, sizeof(number)) != sizeof(number)) break;
     }
   } catch (...) {

@@ -1,5 +1,6 @@
 #include "coordinator/store.h"
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 
 #include <stdexcept>
@@ -20,22 +21,30 @@ StoredUpload upload_of(const std::string& client, std::span<const std::byte> byt
   return {round, client, sha256_hex(bytes), 100};
 }
 
+// As a coordinator does it.
+void record_upload(Store& store, const StoredUpload& upload, std::span<const std::byte> bytes) {
+  store.blobs().add(bytes);
+  store.record_upload(upload);
+}
+
 TEST(Store, RemembersWhatWasRecorded) {
   const TemporaryFolder folder;
   const auto bytes = numbered_bytes(1);
   for (const bool reopened : {false, true}) {
     Store store(folder.path());
     if (!reopened) {
-      store.record_join(1, "b", "cnn3", 100);
-      store.record_join(1, "a", "lenet5", 200);
-      store.record_join(2, "a", "lenet5", 300);
-      store.record_upload(upload_of("b", bytes), bytes);
+      store.record_join({1, "b", "cnn3", 100});
+      store.record_join({1, "a", "lenet5", 200});
+      store.record_join({2, "c", "lenet5", 300, Participation::kPredictions});
+      record_upload(store, upload_of("b", bytes), bytes);
       store.record_decision(1, "closed", "1 uploads");
       store.record_decision(1, "again", "…");
     }
     EXPECT_EQ(store.joins(1),
               (std::vector<StoredJoin>{{1, "a", "lenet5", 200}, {1, "b", "cnn3", 100}}));
-    EXPECT_EQ(store.joins(2), (std::vector<StoredJoin>{{2, "a", "lenet5", 300}}));
+    EXPECT_EQ(store.joins(2).size(), 3U);
+    EXPECT_EQ(store.joins(2).back(),
+              (StoredJoin{2, "c", "lenet5", 300, Participation::kPredictions}));
     EXPECT_EQ(store.uploads(1), (std::vector<StoredUpload>{upload_of("b", bytes)}));
     EXPECT_TRUE(store.uploads(2).empty());
     EXPECT_EQ(store.decisions(1),
@@ -50,34 +59,116 @@ TEST(Store, TheSameAgainChangesNothingAndAnotherIsRefused) {
   Store store(folder.path());
   const auto bytes = numbered_bytes(1), other = numbered_bytes(2);
   for (int i = 0; i < 2; ++i) {
-    store.record_join(1, "a", "cnn3", 100);
-    store.record_upload(upload_of("a", bytes), bytes);
+    store.record_join({1, "a", "cnn3", 100});
+    record_upload(store, upload_of("a", bytes), bytes);
   }
   EXPECT_EQ(store.joins(1).size(), 1U);
   EXPECT_EQ(store.uploads(1).size(), 1U);
-  EXPECT_THROW(store.record_join(1, "a", "cnn3", 101), std::invalid_argument);
-  EXPECT_THROW(store.record_upload(upload_of("a", other), other), std::invalid_argument);
+  EXPECT_THROW(store.record_join({1, "a", "cnn3", 101}), std::invalid_argument);
+  EXPECT_THROW(store.record_join({2, "a", "cnn3", 100}), std::invalid_argument);
+  EXPECT_THROW(record_upload(store, upload_of("a", other), other), std::invalid_argument);
   EXPECT_EQ(store.uploads(1).front(), upload_of("a", bytes));
-  EXPECT_EQ(files_in(folder.path() / "blobs"), 1U);
 }
 
 TEST(Store, OneBlobServesTwoClients) {
   const TemporaryFolder folder;
   Store store(folder.path());
   const auto bytes = numbered_bytes(1);
-  store.record_upload(upload_of("a", bytes), bytes);
-  store.record_upload(upload_of("b", bytes), bytes);
+  record_upload(store, upload_of("a", bytes), bytes);
+  record_upload(store, upload_of("b", bytes), bytes);
   EXPECT_EQ(store.uploads(1).size(), 2U);
   EXPECT_EQ(files_in(folder.path() / "blobs"), 1U);
 }
 
-TEST(Store, BytesThatDoNotHaveTheHashAreRefused) {
+TEST(Store, AnUploadWithoutItsBlobIsRefused) {
   const TemporaryFolder folder;
   Store store(folder.path());
-  EXPECT_THROW(store.record_upload(upload_of("a", numbered_bytes(1)), numbered_bytes(2)),
-               std::invalid_argument);
+  EXPECT_THROW(store.record_upload(upload_of("a", numbered_bytes(1))), std::invalid_argument);
   EXPECT_TRUE(store.uploads(1).empty());
-  EXPECT_EQ(files_in(folder.path() / "blobs"), 0U);
+}
+
+TEST(Store, RemembersTheJobTheResultsAndTheExcluded) {
+  const TemporaryFolder folder;
+  const std::string job(64, 'a');
+  for (const bool reopened : {false, true}) {
+    Store store(folder.path());
+    const BlobInfo bundle = store.blobs().add(numbered_bytes(1));
+    const BlobInfo student = store.blobs().add(numbered_bytes(2));
+    if (!reopened) {
+      EXPECT_EQ(store.job(), "");
+      store.record_job(job);
+      store.record_result({1, bundle, student});
+      store.record_result({2, student, {}});
+      store.record_exclusion({"b", "why"}, 1, false);
+      store.record_exclusion({"a", ""}, 1, false);
+      store.record_exclusion({"c", ""}, 1, false);
+      store.record_readmission("c", 1);
+    }
+    EXPECT_EQ(store.job(), job);
+    store.record_job(job);
+    EXPECT_THROW(store.record_job(std::string(64, 'b')), std::invalid_argument);
+    EXPECT_EQ(store.results(), (std::vector<StoredResult>{{1, bundle, student}, {2, student, {}}}));
+    store.record_result({1, bundle, student});
+    EXPECT_THROW(store.record_result({1, student, student}), std::invalid_argument);
+    EXPECT_EQ(store.exclusions(), (std::vector<StoredExclusion>{{"a", ""}, {"b", "why"}}));
+  }
+}
+
+TEST(Store, ForgettingAnUploadLeavesItsDecision) {
+  const TemporaryFolder folder;
+  Store store(folder.path());
+  const auto bytes = numbered_bytes(1);
+  for (const char* client : {"a", "b", "c"}) {
+    record_upload(store, upload_of(client, bytes), bytes);
+  }
+  store.forget_upload(1, "a", "damaged");
+  store.record_exclusion({"b", "liar"}, 1, true);
+  store.record_exclusion({"c", "later"}, 1, false);
+  ASSERT_EQ(store.uploads(1).size(), 1U);
+  EXPECT_EQ(store.uploads(1).front().client, "c");
+  EXPECT_EQ(store.decisions(1),
+            (std::vector<StoredDecision>{
+                {"lost", "a: damaged"}, {"excluded", "b: liar"}, {"excluded", "c: later"}}));
+}
+
+TEST(Store, KeepsOnlyWhatIsNamed) {
+  const TemporaryFolder folder;
+  Store store(folder.path());
+  const BlobInfo kept = store.blobs().add(numbered_bytes(1));
+  store.blobs().add(numbered_bytes(2));
+  BlobWriter(store.blobs(), {std::string(64, 'a'), 10}, "site").append(0, numbered_bytes(1, 5));
+  store.keep_only({kept.sha256});
+  EXPECT_EQ(store.blobs().list(), std::vector{kept});
+  EXPECT_EQ(files_in(folder.path() / "blobs"), 1U);
+}
+
+// As version 0.1 wrote it.
+TEST(Store, MigratesTheFirstSchema) {
+  const TemporaryFolder folder;
+  const auto bytes = numbered_bytes(1);
+  {
+    SQLite::Database old((folder.path() / "coordinator.sqlite").string(),
+                         SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    old.exec(R"(
+      CREATE TABLE joins (round INTEGER NOT NULL, client TEXT NOT NULL, architecture TEXT NOT NULL,
+        sample_count INTEGER NOT NULL, PRIMARY KEY (round, client)) WITHOUT ROWID;
+      CREATE TABLE uploads (round INTEGER NOT NULL, client TEXT NOT NULL, sha256 TEXT NOT NULL,
+        sample_count INTEGER NOT NULL, PRIMARY KEY (round, client)) WITHOUT ROWID;
+      CREATE TABLE decisions (id INTEGER PRIMARY KEY, round INTEGER NOT NULL, what TEXT NOT NULL,
+        details TEXT NOT NULL);
+      PRAGMA user_version = 1;
+      INSERT INTO joins VALUES (1, 'a', 'cnn3', 100);
+      INSERT INTO decisions (round, what, details) VALUES (1, 'closed', '1 uploads'))");
+    old.exec("INSERT INTO uploads VALUES (1, 'a', '" + sha256_hex(bytes) + "', 100)");
+  }
+  for (int i = 0; i < 2; ++i) {
+    Store store(folder.path());
+    EXPECT_EQ(store.joins(1), (std::vector<StoredJoin>{{1, "a", "cnn3", 100}}));
+    EXPECT_EQ(store.uploads(1), (std::vector<StoredUpload>{upload_of("a", bytes)}));
+    EXPECT_EQ(store.decisions(1), (std::vector<StoredDecision>{{"closed", "1 uploads"}}));
+    EXPECT_TRUE(store.results().empty());
+    record_upload(store, upload_of("b" + std::to_string(i), bytes, 2), bytes);
+  }
 }
 
 TEST(Store, ABlobIsFoundOnlyByAHash) {
@@ -88,15 +179,13 @@ TEST(Store, ABlobIsFoundOnlyByAHash) {
   EXPECT_THROW(store.blob(""), std::invalid_argument);
 }
 
-TEST(Store, ADamagedBlobIsNoticedAndReplacedByTheSameUpload) {
+TEST(Store, ADamagedBlobIsNoticed) {
   const TemporaryFolder folder;
   Store store(folder.path());
   const auto bytes = numbered_bytes(1);
-  store.record_upload(upload_of("a", bytes), bytes);
+  record_upload(store, upload_of("a", bytes), bytes);
   flip_byte(store.blob(sha256_hex(bytes)), 500);
   EXPECT_THROW(store.blob(sha256_hex(bytes)), DecodeError);
-  store.record_upload(upload_of("a", bytes), bytes);
-  EXPECT_NO_THROW(store.blob(sha256_hex(bytes)));
 }
 
 TEST(Store, WhatAKilledProcessWasWritingIsHarmlessAndRemoved) {
@@ -112,7 +201,7 @@ TEST(Store, WhatAKilledProcessWasWritingIsHarmlessAndRemoved) {
   Store store(folder.path());
   EXPECT_TRUE(store.uploads(1).empty());
   EXPECT_EQ(files_in(blobs), 1U);
-  store.record_upload(upload_of("a", bytes), bytes);
+  record_upload(store, upload_of("a", bytes), bytes);
   EXPECT_NO_THROW(store.blob(sha256_hex(bytes)));
 }
 
@@ -125,7 +214,7 @@ TEST(Store, ASecondCoordinatorOnTheFolderIsRefused) {
 void fill(const fs::path& folder) {
   Store store(folder);
   for (int i = 0; i < 40; ++i) {
-    store.record_join(1, "client-" + std::to_string(i), std::string(500, 'x'), i);
+    store.record_join({1, "client-" + std::to_string(i), std::string(500, 'x'), i});
   }
 }
 
@@ -175,20 +264,20 @@ TEST(Store, AFullDiskLeavesNothingHalfWritten) {
   const auto small = numbered_bytes(1), large = numbered_bytes(2, 1 << 20);
   {
     Store store(folder.path());
-    store.record_upload(upload_of("a", small), small);
+    record_upload(store, upload_of("a", small), small);
     {
       const FileSizeLimit limit(100'000);
-      EXPECT_THROW(store.record_upload(upload_of("b", large), large), std::system_error);
+      EXPECT_THROW(record_upload(store, upload_of("b", large), large), std::system_error);
     }
     EXPECT_EQ(files_in(folder.path() / "blobs"), 1U);
     {
       const FileSizeLimit limit(2000);  // the blob fits, the database's log does not grow
-      EXPECT_THROW(store.record_upload(upload_of("c", numbered_bytes(3)), numbered_bytes(3)),
+      EXPECT_THROW(record_upload(store, upload_of("c", numbered_bytes(3)), numbered_bytes(3)),
                    std::system_error);
-      EXPECT_THROW(store.record_join(1, "c", "cnn3", 1), std::system_error);
+      EXPECT_THROW(store.record_join({1, "c", "cnn3", 1}), std::system_error);
     }
     EXPECT_EQ(store.uploads(1).size(), 1U);
-    store.record_upload(upload_of("b", large), large);  // there is room again
+    record_upload(store, upload_of("b", large), large);  // there is room again
   }
   const Store store(folder.path());
   EXPECT_EQ(store.uploads(1).size(), 2U);

@@ -70,8 +70,4 @@ inline Frame chunk_frame(std::uint64_t offset, std::vector<std::byte> body) {
   return {BlobChunk{some_hash('c'), offset}, std::move(body)};
 }
 
-inline Frame upload_frame(std::uint32_t round, std::vector<std::byte> body) {
-  return {Upload{round, "site-1", some_hash('c'), 4000}, std::move(body)};
-}
-
 }  // namespace fedstill

@@ -22,10 +22,10 @@ INSTANTIATE_TEST_SUITE_P(Network, ChannelContract, testing::ValuesIn(network_bac
 
 TEST(InProcessChannel, TheFactoryConnectsBothEnds) {
   const auto [first, second] = make_in_process_channel();
-  first->send(upload_frame(1, some_bytes(10)));
+  first->send(chunk_frame(1, some_bytes(10)));
   EXPECT_EQ(second->receive(std::chrono::seconds{60})->body, some_bytes(10));
   second->close();
-  EXPECT_THROW(first->send(upload_frame(1, {})), ChannelClosed);
+  EXPECT_THROW(first->send(chunk_frame(1, some_bytes(1))), ChannelClosed);
 }
 
 TEST(ByteQueue, HoldsBackASenderUntilThereIsRoom) {

@@ -1,0 +1,137 @@
+#include "client/client_store.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <sstream>
+#include <system_error>
+
+#include "model/atomic_file.h"
+#include "model/decode_error.h"
+#include "transport/message.h"
+
+namespace fedstill {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kFirstLine = "fedstill-client-1";
+constexpr std::size_t kMaxStateBytes = 4096;
+constexpr std::size_t kBundlesKept = 2;
+
+fs::path make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw std::system_error(error, "[client] " + folder.string());
+  return folder;
+}
+
+std::string blob_text(const BlobInfo& blob) {
+  return blob.sha256 + " " + std::to_string(blob.bytes);
+}
+
+ClientStore::State read_state(const fs::path& file) {
+  if (!fs::exists(file)) return {};
+  const auto bytes = read_file(file, kMaxStateBytes);
+  try {
+    return decode_client_state({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  } catch (const DecodeError& error) {
+    throw DecodeError(file.string() + ": " + error.what());
+  }
+}
+
+}  // namespace
+
+class ClientStore::Lock {
+ public:
+  explicit Lock(const fs::path& file)
+      : descriptor_(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+    const bool locked = descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0;
+    if (locked) return;
+    const int error = errno;
+    if (descriptor_ >= 0) ::close(descriptor_);
+    throw std::system_error(error, std::generic_category(),
+                            "[client] " + file.string() + ": another client is using this folder");
+  }
+  ~Lock() { ::close(descriptor_); }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
+ClientStore::ClientStore(const fs::path& folder)
+    : folder_(make_folder(folder)),
+      lock_(std::make_unique<Lock>(folder / "lock")),
+      blobs_(folder / "blobs"),
+      state_(read_state(folder / "state")) {}
+
+ClientStore::~ClientStore() = default;
+
+void ClientStore::record_update(const MadeUpdate& update) {
+  State state = state_;
+  state.update = update;
+  write(state);
+}
+
+void ClientStore::record_bundle(const Delivery& bundle) {
+  State state = state_;
+  std::erase_if(state.bundles, [&](const Delivery& known) { return known == bundle; });
+  state.bundles.push_back(bundle);
+  if (state.bundles.size() > kBundlesKept) state.bundles.erase(state.bundles.begin());
+  write(state);
+}
+
+void ClientStore::keep_only(std::vector<std::string> hashes) {
+  if (state_.update) hashes.push_back(state_.update->update.sha256);
+  for (const Delivery& delivery : state_.bundles) hashes.push_back(delivery.bundle.sha256);
+  for (const BlobInfo& blob : blobs_.list()) {
+    if (std::ranges::find(hashes, blob.sha256) == hashes.end()) blobs_.remove(blob.sha256);
+  }
+}
+
+void ClientStore::write(const State& state) {
+  if (state == state_) return;
+  write_file_atomically(folder_ / "state", encode_client_state(state));
+  state_ = state;
+}
+
+std::string encode_client_state(const ClientStore::State& state) {
+  std::string text = std::string(kFirstLine) + "\n";
+  if (state.update) {
+    text += "update " + state.update->job + " " + std::to_string(state.update->round) + " " +
+            blob_text(state.update->update) + "\n";
+  }
+  for (const Delivery& delivery : state.bundles) {
+    text += "bundle " + std::to_string(delivery.round) + " " + blob_text(delivery.bundle) + "\n";
+  }
+  return text;
+}
+
+// Reads generously, then accepts only what would be written so.
+ClientStore::State decode_client_state(std::string_view text) {
+  std::istringstream words{std::string(text)};
+  ClientStore::State state;
+  std::string word;
+  words >> word;
+  while (words >> word) {
+    if (word == "update") {
+      MadeUpdate& update = state.update.emplace();
+      words >> update.job >> update.round >> update.update.sha256 >> update.update.bytes;
+      if (!is_sha256(update.job) || !is_sha256(update.update.sha256)) break;
+    } else {
+      Delivery& delivery = state.bundles.emplace_back();
+      words >> delivery.round >> delivery.bundle.sha256 >> delivery.bundle.bytes;
+      if (!is_sha256(delivery.bundle.sha256)) break;
+    }
+  }
+  const bool whole = words.eof() && state.bundles.size() <= kBundlesKept;
+  if (whole && encode_client_state(state) == text) return state;
+  throw DecodeError("[client] this is not the state of a client");
+}
+
+}  // namespace fedstill

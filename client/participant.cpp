@@ -1,0 +1,232 @@
+#include "client/participant.h"
+
+#include <algorithm>
+#include <exception>
+#include <optional>
+#include <random>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "model/decode_error.h"
+
+namespace fedstill {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+using State = ClientSession::State;
+
+// One update in the making, on its own thread.
+class Making {
+ public:
+  Making(const SiteWork& work, const RoundPlan& plan) : plan_(plan) {
+    thread_ = std::thread([this, &work] {
+      try {
+        file_ = work.make_update(plan_, progress_, stop_);
+      } catch (...) {
+        failure_ = std::current_exception();
+      }
+      is_over_ = true;
+    });
+  }
+  ~Making() {
+    stop_ = true;
+    thread_.join();
+  }
+  Making(const Making&) = delete;
+  Making& operator=(const Making&) = delete;
+
+  bool is_over() const { return is_over_; }
+  bool is_of(const RoundPlan& plan) const {
+    return plan.job == plan_.job && plan.round == plan_.round;
+  }
+  WorkProgress::Report progress() const { return progress_.last(); }
+  std::filesystem::path result() const {  // Requires: is_over()
+    if (failure_) std::rethrow_exception(failure_);
+    return file_;
+  }
+
+ private:
+  RoundPlan plan_;
+  WorkProgress progress_;
+  std::atomic<bool> stop_ = false, is_over_ = false;
+  std::filesystem::path file_;
+  std::exception_ptr failure_;
+  std::thread thread_;
+};
+
+// So that it is not taken for trouble with the connection.
+struct WorkFailed {
+  std::exception_ptr what;
+};
+
+class Participant {
+ public:
+  Participant(ClientSession& session, const std::function<std::unique_ptr<Channel>()>& connect,
+              const SiteWork& work, const std::atomic<bool>& stop,
+              const ParticipantOptions& options)
+      : session_(session),
+        connect_(connect),
+        work_(work),
+        stop_(stop),
+        options_(options),
+        wait_(options.first_wait) {}
+
+  Ending run() {
+    while (!is_over()) {
+      try {
+        channel_ = connect_();
+        converse();
+      } catch (const ChannelClosed& error) {
+        note_cut(error.what());
+      } catch (const DecodeError& error) {
+        note_cut(error.what());
+      } catch (const std::system_error& error) {
+        note_cut(error.what());
+      }
+      hang_up();
+      if (!is_over()) pause();
+    }
+    if (session_.state() == State::kDone) return Ending::kDone;
+    return session_.state() == State::kRefused ? Ending::kRefused : Ending::kStopped;
+  }
+
+ private:
+  bool is_over() const {
+    return stop_ || session_.state() == State::kDone || session_.state() == State::kRefused;
+  }
+
+  void converse() {
+    heard_ = Clock::now();
+    send_all(session_.connected());
+    while (!is_over()) {
+      look_after_work();
+      if (auto chunk = session_.next_chunk(options_.chunk_bytes)) {
+        send(*chunk);
+        receive(milliseconds(0));
+      } else {
+        receive(options_.poll);
+      }
+      mind_the_clock();
+    }
+    if (stop_) send({Leave{"stopped"}, {}});
+  }
+
+  void receive(milliseconds wait) {
+    const auto frame = channel_->receive(wait);
+    if (!frame) return;
+    heard_ = Clock::now();
+    wait_ = options_.first_wait;
+    if (work_.on_frame) work_.on_frame(*frame, true);
+    const State before = session_.state();
+    const auto newest = session_.store().bundles();
+    const auto answers = session_.receive(*frame);
+    if (work_.on_state && session_.state() != before) work_.on_state(session_.state());
+    const auto& bundles = session_.store().bundles();
+    if (work_.on_bundle && bundles != newest) {
+      work_.on_bundle(bundles.back(), session_.store().blobs().path(bundles.back().bundle.sha256));
+    }
+    send_all(answers);
+  }
+
+  // Starts what is to be done, hands in what is done, drops what nobody wants.
+  void look_after_work() {
+    const bool wanted = session_.state() == State::kTraining;
+    if (making_ && !(wanted && making_->is_of(session_.plan()))) making_.reset();
+    if (!wanted) return;
+    if (!making_) making_.emplace(work_, session_.plan());
+    if (!making_->is_over()) return;
+    const std::vector<Frame> frames = session_.finished(take_result());
+    making_.reset();
+    if (work_.on_state) work_.on_state(session_.state());
+    send_all(frames);
+  }
+
+  std::filesystem::path take_result() {
+    try {
+      return making_->result();
+    } catch (const std::exception& error) {
+      const WorkFailed failed{std::current_exception()};
+      try {
+        send({Leave{to_free_text(error.what())}, {}});
+      } catch (const ChannelClosed&) {
+      }
+      throw failed;
+    }
+  }
+
+  void mind_the_clock() {
+    const auto now = Clock::now();
+    const std::chrono::seconds beat(session_.heartbeat_seconds());
+    if (now - heard_ > options_.missed_heartbeats * beat) {
+      throw ChannelClosed("[client] the coordinator was silent for too long");
+    }
+    if (now - spoke_ < beat) return;
+    const WorkProgress::Report at = making_ ? making_->progress() : WorkProgress::Report{"", 0, 0};
+    send(session_.heartbeat(at.phase, at.done, at.total));
+    if (session_.wants_retry()) send_all(session_.retry());
+  }
+
+  void send(const Frame& frame) {
+    if (work_.on_frame) work_.on_frame(frame, false);
+    channel_->send(frame);
+    spoke_ = Clock::now();
+  }
+  void send_all(const std::vector<Frame>& frames) {
+    for (const Frame& frame : frames) send(frame);
+  }
+
+  void note_cut(const char* what) {
+    if (work_.on_trouble) work_.on_trouble(what);
+  }
+  void hang_up() {
+    session_.disconnected();
+    channel_.reset();
+  }
+
+  // Work that is done meanwhile waits for the connection.
+  void pause() {
+    std::uniform_real_distribution<double> share(0.5, 1.0);
+    const auto wait = std::chrono::duration_cast<milliseconds>(wait_ * share(random_));
+    wait_ = std::min(2 * wait_, options_.longest_wait);
+    for (const auto until = Clock::now() + wait; Clock::now() < until && !stop_;) {
+      std::this_thread::sleep_for(std::min(options_.poll, wait));
+    }
+  }
+
+  ClientSession& session_;
+  const std::function<std::unique_ptr<Channel>()>& connect_;
+  const SiteWork& work_;
+  const std::atomic<bool>& stop_;
+  const ParticipantOptions& options_;
+  milliseconds wait_;
+  std::minstd_rand random_{std::random_device{}()};
+  std::unique_ptr<Channel> channel_;
+  Clock::time_point heard_{}, spoke_{};
+  std::optional<Making> making_;
+};
+
+}  // namespace
+
+void WorkProgress::report(Report report) {
+  const std::lock_guard guard(mutex_);
+  report_ = std::move(report);
+}
+
+WorkProgress::Report WorkProgress::last() const {
+  const std::lock_guard guard(mutex_);
+  return report_;
+}
+
+Ending take_part(ClientSession& session, const std::function<std::unique_ptr<Channel>()>& connect,
+                 const SiteWork& work, const std::atomic<bool>& stop,
+                 const ParticipantOptions& options) {
+  try {
+    return Participant(session, connect, work, stop, options).run();
+  } catch (const WorkFailed& failed) {
+    std::rethrow_exception(failed.what);
+  }
+}
+
+}  // namespace fedstill

@@ -1,0 +1,183 @@
+// How a coordinator begins, goes from round to round and is taken up after a restart.
+#include <limits>
+#include <stdexcept>
+#include <system_error>
+
+#include "coordinator/coordinator.h"
+#include "model/decode_error.h"
+#include "transport/message.h"
+
+namespace fedstill {
+namespace {
+
+const CoordinatorOptions& checked(const CoordinatorOptions& options) {
+  if (const std::string problem = find_problem(options.plan); !problem.empty()) {
+    throw std::invalid_argument("[coordinator] plan." + problem);
+  }
+  if (options.classes != options.plan.classes) {
+    throw std::invalid_argument("[coordinator] classes: found " + std::to_string(options.classes) +
+                                ", the plan says " + std::to_string(options.plan.classes));
+  }
+  if (options.plan.rounds < 1 ||
+      options.plan.rounds > std::numeric_limits<std::uint32_t>::max() - options.plan.round) {
+    throw std::invalid_argument("[coordinator] plan.rounds: found " +
+                                std::to_string(options.plan.rounds) + ", expected 1 or more");
+  }
+  return options;
+}
+
+// The last round begun.
+std::uint32_t round_to_take_up(const CoordinatorOptions& options,
+                               const std::vector<StoredResult>& results) {
+  const std::uint32_t first = options.plan.round, last = first + options.plan.rounds - 1;
+  if (results.empty()) return first;
+  return results.back().round < last ? results.back().round + 1 : last;
+}
+
+}  // namespace
+
+Coordinator::Coordinator(const CoordinatorOptions& options, Store& store, Instant now)
+    : options_(checked(options)),
+      store_(store),
+      round_(round_to_take_up(options, store.results()), options.round, now),
+      incoming_(store.blobs()) {
+  store_.record_job(options.plan.job);
+  restore(now);
+}
+
+void Coordinator::publish(const BlobInfo& bundle, const BlobInfo& student, Instant now) {
+  if (round_.state() != Round::State::kClosed || finished()) {
+    throw std::logic_error("[coordinator] results of a round that is not closed");
+  }
+  const StoredResult result{round_.number(), bundle, student};
+  store_.record_result(result);
+  result_before_ = last_result_;
+  last_result_ = result;
+  delivered_.clear();
+  incoming_.clear();
+  tidy_blobs();
+  if (finished()) return;
+  round_ = round_.next(now);
+  outcome_recorded_ = false;
+  admit_new_members(now);
+}
+
+void Coordinator::exclude(const std::string& client, const std::string& reason, Instant now) {
+  tick(now);
+  if (!joins_.contains(client)) {
+    throw std::invalid_argument("[coordinator] '" + to_free_text(client, 64) + "' never joined");
+  }
+  const bool collects = round_.state() == Round::State::kCollecting;
+  const StoredExclusion exclusion{client, to_free_text(reason, 256)};
+  store_.record_exclusion(exclusion, round_.number(), collects);
+  exclusions_[client] = exclusion.reason;
+  round_.exclude(client, now);
+  incoming_.end(client);
+}
+
+void Coordinator::readmit(const std::string& client, Instant now) {
+  tick(now);
+  if (!exclusions_.contains(client)) return;
+  store_.record_readmission(client, round_.number());
+  exclusions_.erase(client);
+  round_.readmit(client, now);
+}
+
+void Coordinator::reopen(Instant now) {
+  if (round_.state() != Round::State::kFailed) {
+    throw std::logic_error("[coordinator] only a failed round is reopened");
+  }
+  store_.record_decision(round_.number(), "reopened", "");
+  round_.reopen(now);
+  outcome_recorded_ = false;
+}
+
+void Coordinator::restore(Instant now) {
+  const auto results = store_.results();
+  if (!results.empty()) last_result_ = results.back();
+  if (results.size() > 1) result_before_ = results[results.size() - 2];
+  for (const StoredJoin& join : store_.joins(std::numeric_limits<std::uint32_t>::max())) {
+    joins_.emplace(join.client, join);
+  }
+  admit_new_members(now);
+  restore_uploads(now);
+  for (const StoredExclusion& exclusion : store_.exclusions()) {
+    exclusions_[exclusion.client] = exclusion.reason;
+    round_.exclude(exclusion.client, now);
+  }
+  record_outcome();
+}
+
+// Uploads before the outcome, and that before the exclusions: an update that counted when the round
+// closed counts whatever became of its client.
+void Coordinator::restore_uploads(Instant now) {
+  Round::State outcome = Round::State::kCollecting;
+  std::string failure;
+  for (const StoredDecision& decision : store_.decisions(round_.number())) {
+    if (decision.what == "closed") outcome = Round::State::kClosed;
+    if (decision.what == "failed") outcome = Round::State::kFailed;
+    if (decision.what == "reopened") outcome = Round::State::kCollecting;
+    if (decision.what == "failed") failure = decision.details;
+  }
+  for (const StoredUpload& upload : store_.uploads(round_.number())) {
+    const auto join = joins_.find(upload.client);
+    if (join == joins_.end() || join->second.sample_count != upload.sample_count ||
+        join->second.mode != upload.mode) {
+      throw DecodeError("[store] the upload of client '" + to_free_text(upload.client, 64) +
+                        "' does not belong to its join");
+    }
+    std::string problem;
+    try {
+      store_.blob(upload.sha256);
+    } catch (const std::invalid_argument& error) {
+      problem = error.what();
+    } catch (const DecodeError& error) {
+      problem = error.what();
+    }
+    if (problem.empty()) {
+      round_.upload(upload.client, upload.sha256, now);
+    } else if (outcome == Round::State::kClosed) {
+      throw DecodeError(problem);
+    } else {
+      store_.blobs().remove(upload.sha256);
+      store_.forget_upload(upload.round, upload.client, problem);
+    }
+  }
+  if (outcome == Round::State::kCollecting) return;
+  round_.restore(outcome, outcome == Round::State::kFailed ? failure : "");
+  outcome_recorded_ = true;
+}
+
+// Everybody who joined before or while the last round was closed.
+void Coordinator::admit_new_members(Instant now) {
+  for (const auto& [client, join] : joins_) {
+    if (join.round > round_.number() || round_.members().contains(client)) continue;
+    round_.join(client, now);
+    if (!waiting_.contains(client)) round_.leave(client, now);
+    if (exclusions_.contains(client)) round_.exclude(client, now);
+  }
+  waiting_.clear();
+}
+
+// What is left over from earlier rounds. A blob too many does no harm.
+void Coordinator::tidy_blobs() {
+  std::set<std::string> keep{options_.plan.pool_hash, last_result_->bundle.sha256,
+                             last_result_->student.sha256};
+  if (result_before_) keep.insert(result_before_->bundle.sha256);
+  for (const auto& [client, sha256] : round_.uploads()) keep.insert(sha256);
+  try {
+    store_.keep_only(keep);
+  } catch (const std::system_error&) {
+  }
+}
+
+void Coordinator::record_outcome() {
+  if (outcome_recorded_ || round_.state() == Round::State::kCollecting) return;
+  const bool closed = round_.state() == Round::State::kClosed;
+  store_.record_decision(
+      round_.number(), closed ? "closed" : "failed",
+      closed ? std::to_string(round_.uploads().size()) + " uploads" : round_.failure());
+  outcome_recorded_ = true;
+}
+
+}  // namespace fedstill

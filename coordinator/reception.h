@@ -1,0 +1,93 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/coordinator.h"
+#include "transport/blob_sender.h"
+#include "transport/frame.h"
+
+namespace fedstill {
+
+// One connection as the reception sees it. Neither calls the reception back before it returns.
+struct Line {
+  std::function<void(Frame)> send;                     // queues, never blocks
+  std::function<void(const std::string& reason)> end;  // after what is queued; closed() follows
+};
+
+struct ReceptionOptions {
+  std::string software = "fedstill";
+  std::chrono::seconds heartbeat{15};
+  // Of all connections together: with many at once each gets smaller chunks.
+  std::size_t bytes_in_flight = std::size_t{64} << 20;
+  std::function<std::int64_t()> unix_time = {};  // for the Welcome
+  // Answers an administrator with JSON; without it, or where it throws std::invalid_argument, the
+  // request is refused.
+  std::function<std::string(const StatusRequest&)> on_status = {};
+  // Every frame that is more than a chunk or a sign of life, with its peer.
+  std::function<void(const std::string& peer, const Frame& frame, bool received)> on_frame = {};
+};
+
+// All connections of one coordinator, without sockets: greets, hands frames to the coordinator,
+// sends its answers, streams blobs one chunk at a time, and survives whatever one peer does. Of two
+// connections under one name the newer stays. One thread.
+class Reception {
+ public:
+  using Id = std::uint64_t;
+
+  explicit Reception(Coordinator& coordinator, ReceptionOptions options = {});
+  ~Reception();
+
+  // A peer whose name and role ("client", "admin") the transport vouches for.
+  Id open(const std::string& name, const std::string& role, Line line, Instant now);
+  void receive(Id id, const Frame& frame, Instant now);  // nothing, once it was ended
+  void drained(Id id, Instant now);  // all that was sent has left: the next chunk may follow
+  void closed(Id id, Instant now);
+  // The clock acts, and who was told nothing for the heartbeat's time gets a sign of life.
+  void tick(Instant now);
+
+  // As the coordinator's, and those concerned are told.
+  void publish(const BlobInfo& bundle, const BlobInfo& student, Instant now);
+  void reopen(Instant now);
+  void exclude(const std::string& client, const std::string& reason, Instant now);
+  // Everybody is told to go, with the reason.
+  void end_all(const std::string& reason);
+
+  std::size_t connections() const;
+  // Why the last event could not be recorded (a full disk), or nothing once one could.
+  const std::string& trouble() const { return trouble_; }
+
+ private:
+  struct Connection;
+  Connection* find(Id id);
+  void handle(Connection& connection, const Frame& frame, Instant now);
+  void greet(Connection& connection, const Frame& frame);
+  void answer_status(Connection& connection, const Frame& frame);
+  void react(Connection& connection, Reaction reaction);
+  void send(Connection& connection, Frame frame);
+  void send_chunk(Connection& connection);
+  void end(Connection& connection, const std::string& reason);
+  void tell_news();
+  template <typename Event>
+  void attempt(const Event& event);
+
+  Coordinator& coordinator_;
+  ReceptionOptions options_;
+  std::map<Id, std::unique_ptr<Connection>> connections_;
+  std::map<std::string, Id> clients_;  // the connection that counts, by name
+  Id next_id_ = 1;
+  Instant now_{0};
+  std::size_t streams_ = 0;
+  std::string trouble_;
+};
+
+// The newest version that both sides know, or nothing.
+std::optional<std::uint16_t> common_version(const Hello& hello);
+
+}  // namespace fedstill
