@@ -18,6 +18,12 @@ using std::chrono::milliseconds;
 using testing::HasSubstr;
 constexpr milliseconds kLong{60'000};
 
+ServerOptions quick_options() {
+  ServerOptions options;
+  options.limits.close_timeout = milliseconds{400};
+  return options;
+}
+
 Frame hello() { return {Join{"site-1", "cnn3", 1}, {}}; }
 
 std::unique_ptr<NetworkChannel> connect(std::uint16_t port, const DialOptions& how = {}) {
@@ -25,8 +31,8 @@ std::unique_ptr<NetworkChannel> connect(std::uint16_t port, const DialOptions& h
 }
 
 TEST(Server, SaysWhichPortItCannotHave) {
-  const TestServer first{ServerOptions()};
-  ServerOptions same;
+  const TestServer first{quick_options()};
+  ServerOptions same = quick_options();
   same.listen.port = first.port();
   try {
     const Server second(same, {});
@@ -43,13 +49,13 @@ TEST(Server, RefusesLimitsThatContradict) {
   options.limits.bytes_per_second = 100;
   options.limits.min_bytes_per_second = 100;
   EXPECT_THROW(Server(options, {}), std::invalid_argument);
-  options = ServerOptions();
+  options = quick_options();
   options.limits.idle_timeout = milliseconds{0};
   EXPECT_THROW(Server(options, {}), std::invalid_argument);
 }
 
 TEST(Server, WorkAndTimersRunOnTheBrainInOrder) {
-  Server server(ServerOptions(), {});
+  Server server(quick_options(), {});
   std::vector<int> order;  // no lock: never two at once
   std::promise<void> done;
   server.run_after(milliseconds{20}, [&] {
@@ -78,7 +84,7 @@ TEST(Server, StoppingEndsEverything) {
   };
   std::unique_ptr<NetworkChannel> client;
   {
-    Server server(ServerOptions(), handlers);
+    Server server(quick_options(), handlers);
     server.start();
     client = connect(server.port());
     opened.get_future().wait();
@@ -99,7 +105,7 @@ TEST(Server, StoppingEndsEverything) {
 }
 
 TEST(Server, AServerThatNeverStartedStops) {
-  Server server(ServerOptions(), {});
+  Server server(quick_options(), {});
   server.stop();
   server.stop();
 }
@@ -115,7 +121,7 @@ TEST(Server, AHandlerThatThrowsCostsItsConnectionOnly) {
   handlers.on_close = [&](const ConnectionPtr&, CloseCause cause, const std::string& reason) {
     if (cause == CloseCause::kHandler) closed.set_value(reason);
   };
-  Server server(ServerOptions(), handlers);
+  Server server(quick_options(), handlers);
   server.start();
   const auto bad = connect(server.port()), good = connect(server.port());
   bad->send({Leave{"now"}, {}});
@@ -138,7 +144,7 @@ TEST(Server, PausedConnectionsDeliverNothing) {
       second.set_value();
     }
   };
-  Server server(ServerOptions(), handlers);
+  Server server(quick_options(), handlers);
   server.start();
   const auto client = connect(server.port());
   client->send(hello());
@@ -162,7 +168,7 @@ TEST(Server, SaysWhenItIsTimeToSendMore) {
   };
   ServerHandlers handlers;
   handlers.on_open = handlers.on_drained = send_next;
-  Server server(ServerOptions(), handlers);
+  Server server(quick_options(), handlers);
   server.start();
   const auto client = connect(server.port());
   for (int i = 0; i < kChunks; ++i) EXPECT_EQ(client->receive(kLong)->body, some_bytes(100'000));
@@ -170,7 +176,7 @@ TEST(Server, SaysWhenItIsTimeToSendMore) {
 }
 
 TEST(Server, HoldsAPeerToItsBytesPerSecond) {
-  ServerOptions options;
+  ServerOptions options = quick_options();
   options.limits.bytes_per_second = 400'000;
   TestServer server(options);
   const auto begin = std::chrono::steady_clock::now();
@@ -183,7 +189,7 @@ TEST(Server, HoldsAPeerToItsBytesPerSecond) {
 }
 
 TEST(Server, HoldsAPeerToItsFramesPerSecond) {
-  ServerOptions options;
+  ServerOptions options = quick_options();
   options.limits.frames_per_second = 100;
   TestServer server(options);
   const auto begin = std::chrono::steady_clock::now();
@@ -195,7 +201,7 @@ TEST(Server, HoldsAPeerToItsFramesPerSecond) {
 }
 
 TEST(Dial, KeepsToItsOwnBytesPerSecond) {
-  TestServer server{ServerOptions()};
+  TestServer server{quick_options()};
   DialOptions how;
   how.bytes_per_second = 400'000;
   const auto client = connect(server.port(), how);
@@ -222,7 +228,7 @@ Relay::Greeting proxy(std::promise<std::string>& request, const std::string& ans
 }
 
 TEST(Dial, GoesThroughAnHttpProxy) {
-  TestServer server{ServerOptions()};
+  TestServer server{quick_options()};
   std::promise<std::string> request;
   const Relay relay(server.port(),
                     proxy(request, "HTTP/1.1 200 Connection established\r\nX: y\r\n\r\n", true));
@@ -238,7 +244,7 @@ TEST(Dial, GoesThroughAnHttpProxy) {
 }
 
 TEST(Dial, SaysWhatAProxyAnswered) {
-  TestServer server{ServerOptions()};
+  TestServer server{quick_options()};
   for (const auto& [answer, why] : std::vector<std::pair<std::string, std::string>>{
            {"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication"},
            {"SSH-2.0-OpenSSH\r\n\r\n", "SSH-2.0"},

@@ -110,8 +110,7 @@ TEST_F(TlsRefusals, ASelfSignedCertificate) {
 }
 
 TEST_F(TlsRefusals, ACertificateOfAnotherAuthority) {
-  expect_refused({.own = other_authority_.client(), .authority = {}},
-                 "signature failure");
+  expect_refused({.own = other_authority_.client(), .authority = {}}, "signature failure");
 }
 
 TEST_F(TlsRefusals, ACertificateThatIsNotValidNow) {

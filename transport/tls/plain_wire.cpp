@@ -65,12 +65,14 @@ Progress receive_some(int socket, std::span<std::byte> out) {
 }
 
 bool discard_input(int socket) noexcept {
-  std::array<std::byte, 1> unused{};  // MSG_TRUNC on TCP drops bytes without writing them
-  for (;;) {
-    const ssize_t dropped = ::recv(socket, unused.data(), 1 << 20, MSG_TRUNC | MSG_DONTWAIT);
+  std::array<std::byte, 16 * 1024> unused;
+  constexpr int kRounds = 64;  // others wait for their turn
+  for (int round = 0; round < kRounds; ++round) {
+    const ssize_t dropped = ::recv(socket, unused.data(), unused.size(), MSG_DONTWAIT);
     if (dropped == 0) return true;
     if (dropped < 0 && errno != EINTR) return !would_block(errno);
   }
+  return false;
 }
 
 void prepare_socket(int socket) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "model/decode_error.h"
+#include "transport/tls/open_socket.h"
 #include "transport/tls/socket_calls.h"
 
 namespace fedstill {
@@ -389,6 +390,8 @@ void ServerConnection::look_at_clock() {
   const SteadyTime now = Clock::now();
   const bool is_closing = phase_ == Phase::kFlushing || phase_ == Phase::kDraining;
   if (is_closing && now - phase_began_ >= core_->limits().close_timeout) return finish();
+  // A peer that has everything but does not close in turn need not be waited for.
+  if (phase_ == Phase::kDraining && has_delivered(socket_.native_handle())) return finish();
   if (const std::string late = lateness(now); !late.empty()) {
     begin_close(CloseCause::kTooSlow, late);
   }

@@ -14,7 +14,7 @@ namespace fedstill {
 Progress send_some(int socket, const std::array<std::span<const std::byte>, 2>& pieces);
 Progress receive_some(int socket, std::span<std::byte> out);
 
-// Throws away what has arrived, without copying it; true once the peer has closed or is gone.
+// Throws away some of what has arrived; true once the peer has closed or is gone.
 bool discard_input(int socket) noexcept;
 
 // Non-blocking, no delay for small frames, and a peer that vanished is noticed by the kernel.
