@@ -1,0 +1,270 @@
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <ostream>
+#include <vector>
+
+#include "collective/collective.h"
+
+// What every backend on host memory must do. A backend's test includes this once and says
+// INSTANTIATE_TEST_SUITE_P(<Backend>, CollectiveContract, testing::ValuesIn(groups_of(run)),
+// group_name).
+namespace fedstill {
+
+using Body = std::function<void(const std::vector<Collective*>& groups)>;
+
+struct ContractGroup {
+  void (*run)(int size, int groups, const Body& body);  // body on every rank, with `groups` groups
+  int size;
+};
+inline void PrintTo(const ContractGroup& group, std::ostream* out) { *out << group.size; }
+
+inline std::vector<ContractGroup> groups_of(void (*run)(int, int, const Body&)) {
+  return {{run, 1}, {run, 2}, {run, 3}, {run, 4}, {run, 5}};
+}
+
+inline std::string group_name(const testing::TestParamInfo<ContractGroup>& info) {
+  return "Of" + std::to_string(info.param.size);
+}
+
+class CollectiveContract : public testing::TestWithParam<ContractGroup> {
+ protected:
+  int size() const { return GetParam().size; }
+  std::size_t ranks() const { return static_cast<std::size_t>(size()); }
+  void run(const std::function<void(Collective&)>& body) const {
+    GetParam().run(size(), 1, [&](const std::vector<Collective*>& groups) { body(*groups[0]); });
+  }
+};
+
+// Numbers of each type, and as what they are reduced.
+template <typename T>
+struct Number {
+  using Sum = T;
+  static T make(double value) { return static_cast<T>(value); }
+  static Sum sum(T value) { return value; }
+};
+template <>
+struct Number<Bfloat16> {
+  using Sum = float;
+  static Bfloat16 make(double value) {  // by search, as naive as can be: the nearest, ties to even
+    const auto wide = static_cast<float>(value);
+    if (std::isnan(wide)) return {0x7fc0};
+    const auto down = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(wide) >> 16);
+    const auto up = static_cast<std::uint16_t>(down + 1);
+    const double below = std::abs(double{wide} - double{sum({down})});
+    const double above = std::abs(double{wide} - double{sum({up})});
+    if (below == above) return {down % 2 == 0 ? down : up};
+    return {below < above ? down : up};
+  }
+  static float sum(Bfloat16 value) { return std::bit_cast<float>(std::uint32_t{value.bits} << 16); }
+};
+
+template <typename T>
+std::vector<T> values_of(int rank, std::size_t count) {
+  std::vector<T> values(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto mixed = (static_cast<std::uint64_t>(rank) * 7919 + i) * 2654435761U % 1000;
+    const double value = static_cast<double>(mixed) * 0.37;
+    values[i] =
+        Number<T>::make(std::is_same_v<T, std::uint8_t> ? static_cast<double>(mixed % 250) : value);
+  }
+  return values;
+}
+
+template <typename T>
+std::vector<T> reduced(int ranks, std::size_t count, Reduction reduction) {
+  std::vector<std::vector<T>> all;
+  for (int rank = 0; rank < ranks; ++rank) all.push_back(values_of<T>(rank, count));
+  std::vector<T> result(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    auto sum = Number<T>::sum(all[0][i]);
+    using Sum = decltype(sum);
+    for (std::size_t rank = 1; rank < all.size(); ++rank) {
+      const Sum next = Number<T>::sum(all[rank][i]);
+      if (reduction == Reduction::kSum) sum = static_cast<Sum>(sum + next);
+      if (reduction == Reduction::kMax) sum = std::max(sum, next);
+      if (reduction == Reduction::kMin) sum = std::min(sum, next);
+    }
+    if constexpr (std::is_same_v<T, Bfloat16>) {
+      result[i] = Number<T>::make(double{sum});
+    } else {
+      result[i] = sum;
+    }
+  }
+  return result;
+}
+
+template <typename T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
+}
+
+inline constexpr std::array<std::size_t, 6> kLengths{0, 1, 3, 1023, 4097, 140001};
+inline constexpr std::array kReductions{Reduction::kSum, Reduction::kMax, Reduction::kMin};
+
+template <typename T>
+void check_all_reduce(Collective& group) {
+  for (const std::size_t count : kLengths) {
+    for (const Reduction reduction : kReductions) {
+      auto data = values_of<T>(group.rank(), count);
+      group.all_reduce(elements(data), reduction).wait();
+      EXPECT_TRUE(same_bits(data, reduced<T>(group.size(), count, reduction)))
+          << element_name(element_type<T>()) << ", length " << count << ", rank " << group.rank();
+    }
+  }
+}
+
+TEST_P(CollectiveContract, AllReducesFloat32InRankOrder) { run(check_all_reduce<float>); }
+TEST_P(CollectiveContract, AllReducesFloat64InRankOrder) { run(check_all_reduce<double>); }
+TEST_P(CollectiveContract, AllReducesBfloat16InFloat32) { run(check_all_reduce<Bfloat16>); }
+TEST_P(CollectiveContract, AllReducesInt64) { run(check_all_reduce<std::int64_t>); }
+TEST_P(CollectiveContract, AllReducesUint8WithWrapping) { run(check_all_reduce<std::uint8_t>); }
+
+template <typename T>
+void check_blocks(Collective& group) {
+  const auto ranks = static_cast<std::size_t>(group.size());
+  const auto self = static_cast<std::size_t>(group.rank());
+  for (const std::size_t count : kLengths) {
+    const auto whole = values_of<T>(group.rank(), count * ranks);
+    const auto sums = reduced<T>(group.size(), count * ranks, Reduction::kSum);
+    const std::vector<T> expected(sums.begin() + static_cast<std::ptrdiff_t>(self * count),
+                                  sums.begin() + static_cast<std::ptrdiff_t>((self + 1) * count));
+    std::vector<T> block(count);
+    group.reduce_scatter(elements(whole), elements(block)).wait();
+    EXPECT_TRUE(same_bits(block, expected)) << "length " << count << ", rank " << group.rank();
+
+    std::vector<T> gathered(count * ranks);
+    group.all_gather(elements(block), elements(gathered)).wait();
+    EXPECT_TRUE(same_bits(gathered, sums)) << "length " << count << ", rank " << group.rank();
+  }
+}
+
+TEST_P(CollectiveContract, ScattersAndGathersFloat32) { run(check_blocks<float>); }
+TEST_P(CollectiveContract, ScattersAndGathersBfloat16) { run(check_blocks<Bfloat16>); }
+TEST_P(CollectiveContract, ScattersAndGathersUint8) { run(check_blocks<std::uint8_t>); }
+
+TEST_P(CollectiveContract, ScattersAndGathersWithinOneBuffer) {
+  run([](Collective& group) {
+    const std::size_t count = 1001, ranks = static_cast<std::size_t>(group.size());
+    auto data = values_of<float>(group.rank(), count * ranks);
+    float* mine = data.data() + count * static_cast<std::size_t>(group.rank());
+    const Elements block{mine, count, ElementType::kFloat32};
+    group.reduce_scatter(elements(data), block).wait();
+    group.all_gather(block, elements(data)).wait();
+    EXPECT_TRUE(same_bits(data, reduced<float>(group.size(), count * ranks, Reduction::kSum)));
+  });
+}
+
+TEST_P(CollectiveContract, BroadcastsFromEachRank) {
+  run([](Collective& group) {
+    for (int root = 0; root < group.size(); ++root) {
+      for (const std::size_t count : kLengths) {
+        auto data = values_of<double>(group.rank(), count);
+        group.broadcast(elements(data), root).wait();
+        EXPECT_TRUE(same_bits(data, values_of<double>(root, count))) << "from rank " << root;
+      }
+    }
+  });
+}
+
+TEST_P(CollectiveContract, ANanOfAnyRankWins) {
+  run([](Collective& group) {
+    constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+    for (const Reduction reduction : kReductions) {
+      std::vector<float> wide(static_cast<std::size_t>(group.size()) + 1, 1.0F);
+      std::vector<Bfloat16> narrow(wide.size(), Bfloat16{0x3f80});
+      wide[static_cast<std::size_t>(group.rank())] = kNan;
+      narrow[static_cast<std::size_t>(group.rank())] =
+          Bfloat16{0xff81};  // a payload that rounds badly
+      group.all_reduce(elements(wide), reduction).wait();
+      group.all_reduce(elements(narrow), reduction).wait();
+      for (std::size_t i = 0; i + 1 < wide.size(); ++i) {
+        EXPECT_TRUE(std::isnan(wide[i])) << i;
+        EXPECT_TRUE(std::isnan(Number<Bfloat16>::sum(narrow[i]))) << i;
+      }
+      EXPECT_FALSE(std::isnan(wide.back()));
+    }
+  });
+}
+
+TEST_P(CollectiveContract, KeepsManyOperationsInFlight) {
+  run([](Collective& group) {
+    std::vector<std::vector<float>> data;
+    std::vector<Pending> pending;
+    for (std::size_t i = 0; i < 20; ++i)
+      data.push_back(values_of<float>(group.rank(), 1 + i * 7919));
+    for (std::size_t i = 0; i < data.size(); ++i) {
+      pending.push_back(i % 3 == 2 ? group.broadcast(elements(data[i]), 0)
+                                   : group.all_reduce(elements(data[i])));
+      if (i % 5 == 4) pending.push_back(group.barrier());
+    }
+    for (auto one = pending.rbegin(); one != pending.rend(); ++one) one->wait();
+    for (std::size_t i = 0; i < data.size(); ++i) {
+      const std::size_t count = data[i].size();
+      EXPECT_TRUE(same_bits(data[i], i % 3 == 2
+                                         ? values_of<float>(0, count)
+                                         : reduced<float>(group.size(), count, Reduction::kSum)))
+          << i;
+    }
+  });
+}
+
+TEST_P(CollectiveContract, IndependentGroupsMayBeUsedInAnyOrder) {
+  GetParam().run(size(), 2, [](const std::vector<Collective*>& groups) {
+    const bool is_odd = groups[0]->rank() % 2 == 1;
+    std::vector<float> first = values_of<float>(groups[0]->rank(), 5001), second = first;
+    Pending a, b;
+    if (is_odd) b = groups[1]->all_reduce(elements(second), Reduction::kMax);
+    a = groups[0]->all_reduce(elements(first));
+    if (!is_odd) b = groups[1]->all_reduce(elements(second), Reduction::kMax);
+    b.wait();
+    a.wait();
+    EXPECT_TRUE(same_bits(first, reduced<float>(groups[0]->size(), 5001, Reduction::kSum)));
+    EXPECT_TRUE(same_bits(second, reduced<float>(groups[0]->size(), 5001, Reduction::kMax)));
+  });
+}
+
+TEST_P(CollectiveContract, WaitsForALatePeer) {
+  run([](Collective& group) {
+    const bool is_late = group.rank() == group.size() - 1;
+    const auto late = std::chrono::steady_clock::now() + std::chrono::milliseconds(30);
+    while (is_late && std::chrono::steady_clock::now() < late) {
+    }
+    std::vector<std::int64_t> one{1};
+    Pending pending = group.all_reduce(elements(one));
+    while (group.rank() == 0 && !pending.is_done()) {
+    }
+    pending.wait();
+    EXPECT_EQ(one[0], group.size());
+  });
+}
+
+TEST_P(CollectiveContract, RefusesViewsThatDoNotFitAndGoesOn) {
+  run([](Collective& group) {
+    std::vector<float> a(3 * static_cast<std::size_t>(group.size()) + 1), b(3);
+    std::vector<double> wide(b.size() * static_cast<std::size_t>(group.size()));
+    EXPECT_THROW(group.reduce_scatter(elements(a), elements(b)), std::invalid_argument);
+    EXPECT_THROW(group.all_gather(elements(b), elements(a)), std::invalid_argument);
+    EXPECT_THROW(group.all_gather(elements(b), elements(wide)), std::invalid_argument);
+    EXPECT_THROW(group.broadcast(elements(b), group.size()), std::invalid_argument);
+    EXPECT_THROW(group.broadcast(elements(b), -1), std::invalid_argument);
+    EXPECT_THROW(group.all_reduce({nullptr, 1, ElementType::kFloat32}), std::invalid_argument);
+    std::vector<std::int64_t> one{1};
+    group.all_reduce(elements(one)).wait();
+    EXPECT_EQ(one[0], group.size());
+  });
+}
+
+}  // namespace fedstill
