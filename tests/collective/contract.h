@@ -30,8 +30,10 @@ struct ContractGroup {
 };
 inline void PrintTo(const ContractGroup& group, std::ostream* out) { *out << group.size; }
 
-inline std::vector<ContractGroup> groups_of(void (*run)(int, int, const Body&)) {
-  return {{run, 1}, {run, 2}, {run, 3}, {run, 4}, {run, 5}};
+inline std::vector<ContractGroup> groups_of(void (*run)(int, int, const Body&), int largest = 5) {
+  std::vector<ContractGroup> groups;
+  for (int size = 1; size <= largest; ++size) groups.push_back({run, size});
+  return groups;
 }
 
 inline std::string group_name(const testing::TestParamInfo<ContractGroup>& info) {

@@ -1,0 +1,46 @@
+#include "collective/mpi/layout.h"
+
+#include <algorithm>
+
+namespace fedstill::mpi {
+namespace {
+
+using Kind = Operation::Kind;
+
+constexpr std::size_t kMessageBytes = std::size_t{1} << 19;  // stays in the second-level cache
+constexpr std::size_t kMostBytes = std::size_t{1} << 24;     // of a segment, however many ranks
+
+std::size_t segment_bytes(Kind kind, std::size_t ranks) {
+  if (kind == Kind::kAllReduce) return std::min(kMessageBytes * ranks, kMostBytes);
+  return kind == Kind::kBroadcast ? 4 * kMessageBytes : std::min(kMessageBytes, kMostBytes / ranks);
+}
+
+}  // namespace
+
+Layout::Layout(const Operation& operation, int ranks)
+    : kind_(operation.kind),
+      ranks_(static_cast<std::size_t>(ranks)),
+      count_(std::min(operation.input.count, operation.output.count)),
+      segment_(std::max<std::size_t>(
+          1, segment_bytes(kind_, ranks_) / element_size(operation.input.type))),
+      segments_(std::max<std::size_t>(1, (count_ + segment_ - 1) / segment_)) {}
+
+Block Layout::run(std::size_t segment) const {
+  const std::size_t begin = segment * segment_;
+  return {begin, std::min(segment_, count_ - begin)};
+}
+
+Block Layout::block(std::size_t segment, int rank) const {
+  const auto [begin, count] = run(segment);
+  const auto index = static_cast<std::size_t>(rank);
+  if (kind_ == Kind::kBroadcast) return {begin, count};
+  if (kind_ != Kind::kAllReduce) return {index * count_ + begin, count};
+  const std::size_t from = count * index / ranks_, to = count * (index + 1) / ranks_;
+  return {begin + from, to - from};
+}
+
+Block Layout::own_block(std::size_t segment, int rank) const {
+  return kind_ == Kind::kAllReduce ? block(segment, rank) : run(segment);
+}
+
+}  // namespace fedstill::mpi
