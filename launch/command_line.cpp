@@ -23,7 +23,8 @@ constexpr const char* kFooter = R"(Examples:
 
 Exit codes: 0 done, 2 usage, 3 job or setting, 4 data, 5 damaged file, 6 disk or permission,
             7 the gate refused the bundle, 8 training diverged, 9 interrupted (resumable),
-            10 a certificate or the other side refused, 11 the other side cannot be reached, 70 bug)";
+            10 a certificate or the other side refused, 11 the other side cannot be reached,
+            12 too few clients uploaded in time, 70 bug)";
 
 struct Commands {
   SimulateCommand simulate;

@@ -39,6 +39,29 @@ struct ShardsCommand {
   std::vector<std::string> assignments;
   bool json = false;
 };
+struct CoordinatorCommand {
+  std::filesystem::path job, state, identity, revoked, allowed;
+  std::string preset = "quick", listen = "0.0.0.0:7443";
+  std::vector<std::string> assignments;
+  bool quiet = false, json = false;
+};
+struct ClientCommand {
+  std::string coordinator, data, model, proxy;
+  std::filesystem::path identity, state;
+  std::int64_t threads = 0, bytes_per_second = 0;  // 0: all cores; no limit
+  bool quiet = false, json = false;
+};
+struct PreflightCommand {
+  std::string coordinator, data, proxy;
+  std::filesystem::path identity, state;
+  bool json = false;
+};
+struct AdminCommand {
+  std::string what, argument;  // "status", "stop"
+  std::string coordinator;
+  std::filesystem::path identity;
+  bool watch = false, json = false;
+};
 struct CertCommand {
   std::string action;            // init, request, sign, install, revoke or show
   std::filesystem::path folder;  // of the authority or of the site
@@ -59,7 +82,8 @@ struct HelpCommand {
   std::string text;
 };
 using Command =
-    std::variant<SimulateCommand, InspectCommand, PredictCommand, EvaluateCommand, ShardsCommand,
+    std::variant<SimulateCommand, InspectCommand, PredictCommand, EvaluateCommand,
+                 CoordinatorCommand, ClientCommand, PreflightCommand, AdminCommand, ShardsCommand,
                  CertCommand, CompletionCommand, VersionCommand, HelpCommand>;
 
 // The command line makes no sense. The message says what, with a suggestion.

@@ -58,6 +58,72 @@ void add_cert(CLI::App& root, CertCommand& c) {
   fedstill cert install hospital-a hospital-a.crt authority/ca.crt)");
 }
 
+void add_json(CLI::App& app, bool& json) {
+  app.add_flag("--json", json, "one JSON object on stdout, nothing else");
+}
+
+void add_whom(CLI::App& app, std::string& coordinator, std::filesystem::path& identity) {
+  app.add_option("--coordinator", coordinator, "HOST:PORT of the coordinator")->required();
+  app.add_option("--identity", identity, "folder with site.key, site.crt and ca.crt")->required();
+}
+
+void add_coordinator(CLI::App& root, CoordinatorCommand& c) {
+  CLI::App& app = *root.add_subcommand("coordinator", "run the job of many sites over mutual TLS");
+  app.add_option("job", c.job, "job file (TOML); without one the preset is run");
+  app.add_option("--state", c.state, "folder for all that must survive; the same again goes on")
+      ->required();
+  app.add_option("--listen", c.listen, "ADDRESS:PORT (default: 0.0.0.0:7443)");
+  app.add_option("--identity", c.identity, "folder with site.key, site.crt and ca.crt")->required();
+  app.add_option("--revoked", c.revoked, "the authority's revoked.txt; re-read while running");
+  app.add_option("--allowed", c.allowed, "names that may take part, one a line; re-read");
+  app.add_option("--preset", c.preset, "what the job file starts from: quick or full");
+  app.add_option("--set", c.assignments, "section.key=value over the job file; may be repeated")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  app.add_flag("--quiet,-q", c.quiet, "no progress");
+  add_json(app, c.json);
+  app.footer(
+      "Example:\n  fedstill coordinator job.toml --state state --identity hub --listen "
+      "0.0.0.0:7443\n\nStopped or killed, it goes on with the same --state.");
+}
+
+void add_client(CLI::App& root, ClientCommand& c) {
+  CLI::App& app = *root.add_subcommand("client", "take part in a job with a site's own images");
+  add_whom(app, c.coordinator, c.identity);
+  app.add_option("--data", c.data, "labelled images: idx:DIR, or a source as in a job")->required();
+  app.add_option("--model", c.model, "architecture to train, for example resnet8")->required();
+  app.add_option("--state", c.state, "folder for what must survive and for the bundle")->required();
+  app.add_option("--threads", c.threads, "for training (default: all cores)");
+  app.add_option("--proxy", c.proxy, "HTTP proxy HOST:PORT");
+  app.add_option("--bytes-per-second", c.bytes_per_second, "limit each way (default: none)");
+  app.add_flag("--quiet,-q", c.quiet, "no progress");
+  add_json(app, c.json);
+  app.footer(
+      "Example:\n  fedstill client --coordinator hub.example:7443 --identity hospital-a --data "
+      "idx:images --model resnet8 --state state");
+}
+
+void add_preflight(CLI::App& root, PreflightCommand& c) {
+  CLI::App& app = *root.add_subcommand("preflight", "what would keep this site from taking part");
+  add_whom(app, c.coordinator, c.identity);
+  app.add_option("--data", c.data, "labelled images: idx:DIR, or a source as in a job");
+  app.add_option("--state", c.state, "folder the client will use");
+  app.add_option("--proxy", c.proxy, "HTTP proxy HOST:PORT");
+  add_json(app, c.json);
+}
+
+void add_admin(CLI::App& root, AdminCommand& status, AdminCommand& stop) {
+  CLI::App& show = *root.add_subcommand("status", "who takes part, and how far everybody is");
+  add_whom(show, status.coordinator, status.identity);
+  show.add_flag("--watch,-w", status.watch, "again every second");
+  add_json(show, status.json);
+  CLI::App& end = *root.add_subcommand("stop", "stop a coordinator; its state stays");
+  add_whom(end, stop.coordinator, stop.identity);
+  add_json(end, stop.json);
+  status.what = "status";
+  stop.what = "stop";
+}
+
 void add_shards(CLI::App& root, ShardsCommand& c) {
   CLI::App& app = *root.add_subcommand(
       "shards", "write each client's images of a job into a folder, to try many processes");
@@ -74,11 +140,20 @@ void add_shards(CLI::App& root, ShardsCommand& c) {
 }  // namespace
 
 void add_site_commands(CLI::App& root, SiteCommands& commands) {
+  add_coordinator(root, commands.coordinator);
+  add_client(root, commands.client);
+  add_preflight(root, commands.preflight);
+  add_admin(root, commands.status, commands.stop);
   add_shards(root, commands.shards);
   add_cert(root, commands.cert);
 }
 
 std::optional<Command> chosen_site_command(const CLI::App& root, const SiteCommands& commands) {
+  if (root.got_subcommand("coordinator")) return commands.coordinator;
+  if (root.got_subcommand("client")) return commands.client;
+  if (root.got_subcommand("preflight")) return commands.preflight;
+  if (root.got_subcommand("status")) return commands.status;
+  if (root.got_subcommand("stop")) return commands.stop;
   if (root.got_subcommand("shards")) return commands.shards;
   if (!root.got_subcommand("cert")) return std::nullopt;
   CertCommand cert = commands.cert;

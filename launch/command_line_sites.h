@@ -9,6 +9,10 @@ namespace fedstill {
 
 // The commands of a federation over a network, for parse_command_line().
 struct SiteCommands {
+  CoordinatorCommand coordinator;
+  ClientCommand client;
+  PreflightCommand preflight;
+  AdminCommand status, stop;
   ShardsCommand shards;
   CertCommand cert;
 };

@@ -15,6 +15,11 @@
 #include "launch/report.h"
 #include "launch/shards.h"
 #include "launch/simulate.h"
+#include "launch/sites/admin.h"
+#include "launch/sites/preflight.h"
+#include "launch/sites/serve.h"
+#include "launch/sites/site_client.h"
+#include "launch/sites/status.h"
 #include "launch/stop_signal.h"
 
 namespace fedstill {
@@ -48,6 +53,32 @@ void run(const PredictCommand& command) {
 void run(const EvaluateCommand& command) {
   const nlohmann::json found = evaluate_file(command.model, command.data);
   print(found, evaluation_text(found), command.json);
+}
+
+void run(const CoordinatorCommand& command) {
+  Progress progress(std::cerr, terminal_progress(command.quiet));
+  nlohmann::json report = serve(command, progress, stop_requested());
+  report.erase("samples");
+  print(report, summary_text(report), command.json);
+}
+
+void run(const ClientCommand& command) {
+  Progress progress(std::cerr, terminal_progress(command.quiet));
+  const nlohmann::json result = run_site(command, progress, stop_requested());
+  print(result, "bundle " + result.at("bundle").get<std::string>() + "\n", command.json);
+}
+
+void run(const PreflightCommand& command) {
+  const nlohmann::json found = preflight(command);
+  print(found, preflight_text(found), command.json);
+  if (!found.at("ok").get<bool>()) throw RefusedError("[preflight] this site is not ready");
+}
+
+void run(const AdminCommand& command) {
+  if (command.watch) return watch_coordinator(command, stop_requested());
+  const nlohmann::json reply = ask_coordinator(command);
+  const bool as_table = command.what == "status" && !command.json;
+  print(reply, as_table ? status_text(reply) : "", !as_table);
 }
 
 void run(const ShardsCommand& command) {

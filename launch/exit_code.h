@@ -15,6 +15,7 @@ enum class ExitCode : int {
   kInterrupted = 9,   // Ctrl-C or SIGTERM; simulate --resume goes on
   kRefused = 10,      // a certificate does not fit, or the other side refused us
   kUnreachable = 11,  // the other side cannot be reached, or is gone
+  kRoundFailed = 12,  // too few clients got on before the deadline
   kInternal = 70,     // a bug in fedstill
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 
@@ -13,8 +14,12 @@
 #include "launch/certificates/x509.h"
 #include "launch/command_line.h"
 #include "launch/job.h"
+#include "launch/sites/serve.h"
+#include "launch/sites/site_client.h"
 #include "model/decode_error.h"
 #include "training/fit.h"
+#include "transport/channel.h"
+#include "transport/tls/dial.h"
 
 namespace fedstill {
 namespace {
@@ -47,9 +52,35 @@ Failure describe_torch(const c10::Error& error) {
   return {ExitCode::kInternal, what, kBug};
 }
 
+// What goes wrong between sites.
+std::optional<Failure> describe_between_sites(const std::exception_ptr& error) {
+  constexpr const char* kShow = "fedstill cert show FILE tells what a certificate says";
+  try {
+    std::rethrow_exception(error);
+  } catch (const RefusedError& e) {
+    return Failure{ExitCode::kRefused, e.what(), ""};
+  } catch (const RoundFailed& e) {
+    return Failure{ExitCode::kRoundFailed, e.what(),
+                   "start it again with the same --state: it waits anew, with what it has"};
+  } catch (const CredentialError& e) {
+    return Failure{ExitCode::kRefused, e.what(), kShow};
+  } catch (const x509::CertificateError& e) {
+    return Failure{ExitCode::kRefused, e.what(), kShow};
+  } catch (const DialError& e) {
+    const bool refused = e.step() == DialError::Step::kTls;
+    return Failure{refused ? ExitCode::kRefused : ExitCode::kUnreachable, e.what(),
+                   "fedstill preflight looks for the reason step by step"};
+  } catch (const ChannelClosed& e) {
+    return Failure{ExitCode::kUnreachable, e.what(), "is the coordinator running?"};
+  } catch (...) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 Failure describe(const std::exception_ptr& error) {
+  if (auto failure = describe_between_sites(error)) return *failure;
   try {
     std::rethrow_exception(error);
   } catch (const UsageError& e) {
@@ -59,8 +90,6 @@ Failure describe(const std::exception_ptr& error) {
             "fedstill simulate --print-job shows every key and its values"};
   } catch (const DataError& e) {
     return {ExitCode::kData, e.what(), "check data.source, or the file"};
-  } catch (const x509::CertificateError& e) {
-    return {ExitCode::kRefused, e.what(), "fedstill cert show FILE tells what a certificate says"};
   } catch (const DecodeError& e) {
     return {ExitCode::kDamagedFile, e.what(), "the file is damaged: delete it or get it again"};
   } catch (const GateError& e) {

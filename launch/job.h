@@ -58,6 +58,14 @@ struct Job {
     std::string source = "split";
   } pool;
 
+  struct Round {
+    std::int64_t minimum = 2;
+    std::int64_t deadline_minutes = 1440;
+    std::int64_t silent_seconds = 45;
+    std::int64_t stalled_minutes = 10;
+    std::int64_t linger_minutes = 60;
+  } round;
+
   struct Aggregation {
     std::string rule = "bounded-odds";
     double temperature = 1.0;

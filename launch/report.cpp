@@ -21,6 +21,7 @@ json client_list(const std::vector<ClientRecord>& clients, const Teaching& teach
   json out = json::array();
   for (std::size_t i = 0; i < clients.size(); ++i) {
     json client = to_json(clients[i]);
+    if (clients[i].class_counts.empty()) client.erase("class_counts");  // a site keeps them
     client["test_accuracy"] = teaching.client_accuracy[i];
     client["lies"] = i + static_cast<std::size_t>(liars) >= clients.size();
     out.push_back(std::move(client));

@@ -87,6 +87,19 @@ void add_pool_and_aggregation(std::vector<Setting>& out, Job::Pool& p, Job::Aggr
       {s, "share_cap", &a.share_cap, "bounded-odds: of one client's image count", 1e-3, 1});
 }
 
+// When a round of many sites closes. In one process everybody is there and in time.
+void add_round(std::vector<Setting>& out, Job::Round& r) {
+  const auto add = [&out](std::string_view key, std::int64_t* value, std::string_view comment) {
+    out.push_back({"round", key, value, comment, 1, 1e6, {}, false});
+  };
+  add("minimum", &r.minimum, "clients; with fewer updates at the deadline the round fails");
+  add("deadline_minutes", &r.deadline_minutes,
+      "after it opened; before it all clients are awaited");
+  add("silent_seconds", &r.silent_seconds, "without a sign of life a client counts as silent");
+  add("stalled_minutes", &r.stalled_minutes, "without progress it is no longer waited for");
+  add("linger_minutes", &r.linger_minutes, "at most, for clients to fetch the bundle");
+}
+
 void add_distillation(std::vector<Setting>& out, Job::Distillation& d) {
   const std::string_view s = "distillation";
   out.push_back({s, "student", &d.student, "architecture", 0, 0, zoo_names()});
@@ -209,6 +222,7 @@ std::vector<Setting> settings_of(Job& job) {
   add_data(out, job.data);
   add_clients(out, job.clients);
   add_head(out, job.head);
+  add_round(out, job.round);
   add_pool_and_aggregation(out, job.pool, job.aggregation);
   add_distillation(out, job.distillation);
   add_compression(out, job.compression);

@@ -1,6 +1,9 @@
 #include "launch/stages/client_plan.h"
 
 #include <algorithm>
+#include <charconv>
+#include <system_error>
+#include <utility>
 
 #include "launch/stages/clients.h"
 #include "launch/stages/run.h"
@@ -17,7 +20,7 @@ constexpr std::int64_t kParameterCopies = 5;
 // What the head does with an image beside a body of ordinary size, in multiply-adds.
 constexpr double kHeadMultiplyAdds = 1.2e6;
 
-LocalOptions local_options(const Job& job, const std::string& architecture, std::size_t index) {
+LocalOptions local_options(const Job& job, const std::string& architecture, std::uint64_t stream) {
   const auto& c = job.clients;
   LocalOptions options;
   options.architecture = architecture;
@@ -30,11 +33,11 @@ LocalOptions local_options(const Job& job, const std::string& architecture, std:
   options.clip_norm = c.clip_norm;
   options.augmentation = {static_cast<int>(c.crop_padding), c.flip, static_cast<float>(c.erase)};
   options.bf16 = job.run.bf16;
-  options.seed = seed_of(job, Stream::kClient, index);
+  options.seed = seed_of(job, Stream::kClient, stream);
   return options;
 }
 
-HeadOptions head_options(const Job& job, std::size_t index) {
+HeadOptions head_options(const Job& job, std::uint64_t stream) {
   HeadOptions options;
   options.form = job.head.form;
   options.steps = job.head.steps;
@@ -42,7 +45,7 @@ HeadOptions head_options(const Job& job, std::size_t index) {
   options.learning_rate = job.head.learning_rate;
   options.weight_decay = job.head.weight_decay;
   options.dropout = job.head.dropout;
-  options.seed = seed_of(job, Stream::kHead, index);
+  options.seed = seed_of(job, Stream::kHead, stream);
   return options;
 }
 
@@ -53,26 +56,51 @@ ClientPlan plan_client(const Job& job, const Material& material, std::size_t ind
   ClientPlan plan;
   plan.name = client_name(index, material.shards.size());
   plan.architecture = models[index % models.size()];
-  plan.task = {material.shards[index],
-               material.pool.images,
-               material.classes(),
-               material.normalisation,
-               local_options(job, plan.architecture, index),
-               head_options(job, index)};
-  const std::int64_t samples = std::max<std::int64_t>(1, plan.task.shard.images.count());
-  const std::int64_t batch = std::min(job.clients.batch, samples);
-  plan.steps_per_epoch = std::max<std::int64_t>(1, samples / batch);
-  const std::int64_t steps =
-      std::max(job.clients.epochs * plan.steps_per_epoch, job.clients.min_steps);
-  plan.body_images = steps * batch;
-  plan.head_images = job.head.steps * job.head.batch;
+  plan.task = client_task(job, material.shards[index], material.pool.images, material.classes(),
+                          material.normalisation, plan.architecture, client_stream(plan.name));
+  plan.load = workload_of(job, plan.task.shard.images.count());
   const Cost cost = total_cost(
       make_model(plan.architecture, material.data.train.images->shape, material.classes(), 0));
-  plan.cost = static_cast<double>(plan.body_images) * static_cast<double>(cost.multiply_adds) +
-              static_cast<double>(plan.head_images) * kHeadMultiplyAdds;
-  plan.memory_bytes =
-      kActivationCopies * batch * cost.activation_bytes + kParameterCopies * cost.parameter_bytes;
+  plan.cost = static_cast<double>(plan.load.body_images) * static_cast<double>(cost.multiply_adds) +
+              static_cast<double>(plan.load.head_images) * kHeadMultiplyAdds;
+  plan.memory_bytes = kActivationCopies * job.clients.batch * cost.activation_bytes +
+                      kParameterCopies * cost.parameter_bytes;
   return plan;
+}
+
+ClientTask client_task(const Job& job, Shard shard, ImageView pool, std::int64_t classes,
+                       Normalisation normalisation, const std::string& architecture,
+                       std::uint64_t stream) {
+  return {std::move(shard),
+          std::move(pool),
+          classes,
+          std::move(normalisation),
+          local_options(job, architecture, stream),
+          head_options(job, stream)};
+}
+
+ClientWorkload workload_of(const Job& job, std::int64_t samples) {
+  const std::int64_t batch = std::min(job.clients.batch, std::max<std::int64_t>(1, samples));
+  ClientWorkload load;
+  load.steps_per_epoch = std::max<std::int64_t>(1, samples / batch);
+  load.body_images =
+      batch * std::max(job.clients.epochs * load.steps_per_epoch, job.clients.min_steps);
+  load.head_images = job.head.steps * job.head.batch;
+  return load;
+}
+
+std::uint64_t client_stream(std::string_view name) {
+  const std::size_t digits = name.size() - (name.find_last_not_of("0123456789") + 1);
+  std::uint64_t number = 0;
+  const std::string_view tail = name.substr(name.size() - digits);
+  if (digits > 0 &&
+      std::from_chars(tail.data(), tail.data() + tail.size(), number).ec == std::errc{}) {
+    return number;
+  }
+  constexpr std::uint64_t kOffset = 0xcbf29ce484222325, kPrime = 0x100000001b3;  // FNV-1a
+  std::uint64_t hash = kOffset;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * kPrime;
+  return hash;
 }
 
 }  // namespace fedstill

@@ -65,8 +65,8 @@ class ClientWork {
     run_.events.event("client_started", {{"client", plan_.name},
                                          {"architecture", plan_.architecture},
                                          {"samples", plan_.task.shard.images.count()}});
-    ClientResult result = run_client(plan_.task, fit_options("body", plan_.steps_per_epoch),
-                                     fit_options("head", plan_.steps_per_epoch));
+    ClientResult result = run_client(plan_.task, fit_options("body", plan_.load.steps_per_epoch),
+                                     fit_options("head", plan_.load.steps_per_epoch));
     if (lies_) always_claim(result.update.graph);
     write_model(folder_ / "update.safetensors", result.update.graph);
     ClientRecord record = describe(result);
@@ -90,9 +90,9 @@ class ClientWork {
       if (e.step <= 1) began = std::chrono::steady_clock::now();
       note_first_step();
       const double share = static_cast<double>(e.step) / static_cast<double>(e.steps);
-      const auto images = head ? plan_.head_images : plan_.body_images;
+      const auto images = head ? plan_.load.head_images : plan_.load.body_images;
       run_.progress.advance(index_,
-                            (head ? plan_.body_images : 0) +
+                            (head ? plan_.load.body_images : 0) +
                                 static_cast<std::int64_t>(share * static_cast<double>(images)));
       if (!e.end_of_epoch) return;
       const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - began;
@@ -139,7 +139,7 @@ void announce(const Run& run, const std::vector<ClientPlan>& plans) {
   for (const auto& plan : plans) {
     tasks.push_back({plan.name,
                      plan.architecture + ", " + grouped(plan.task.shard.images.count()) + " images",
-                     plan.body_images + plan.head_images});
+                     plan.load.images()});
   }
   run.progress.begin_stage("training " + std::to_string(plans.size()) + " clients",
                            std::move(tasks));

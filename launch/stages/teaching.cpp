@@ -78,7 +78,7 @@ void measure_rules(const Run& run, const Material& material, const PredictionCac
     out.rules[std::string(name)] = accuracy(labels.labels, material.test_labels.labels);
   }
   out.test_accuracy = out.rules.at(run.job.aggregation.rule);
-  for (std::int64_t k = 0; k < static_cast<std::int64_t>(material.shards.size()); ++k) {
+  for (std::int64_t k = 0; k < test.clients(); ++k) {
     out.client_accuracy.push_back(client_accuracy(test, k, material.test_labels.labels));
   }
 }

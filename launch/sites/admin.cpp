@@ -1,0 +1,77 @@
+#include "launch/sites/admin.h"
+
+#include <chrono>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "launch/sites/identity_folder.h"
+#include "launch/sites/site_client.h"
+#include "launch/sites/status.h"
+#include "model/decode_error.h"
+#include "transport/tls/dial.h"
+
+namespace fedstill {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kPatience{10'000}, kLookEvery{1'000};
+
+Frame next_frame(Channel& channel) {
+  auto frame = channel.receive(kPatience);
+  if (!frame) throw ChannelClosed("[admin] the coordinator does not answer");
+  if (const auto* no = std::get_if<Acknowledgement>(&frame->message)) {
+    if (!no->accepted) throw RefusedError("[admin] refused: " + no->reason);
+  }
+  return std::move(*frame);
+}
+
+// A conversation with the coordinator, greeted and ready for questions.
+class Conversation {
+ public:
+  explicit Conversation(const AdminCommand& command)
+      : channel_(dial(parse_endpoint(command.coordinator), credentials_of(command.identity))) {
+    channel_->send({Hello{1, 1, "fedstill admin", {}}, {}});
+    if (!std::holds_alternative<Welcome>(next_frame(*channel_).message)) {
+      throw DecodeError("[admin] expected a Welcome");
+    }
+  }
+
+  json ask(const std::string& what, const std::string& argument) {
+    channel_->send({StatusRequest{what, argument}, {}});
+    for (;;) {
+      const Frame frame = next_frame(*channel_);
+      if (!std::holds_alternative<StatusReply>(frame.message)) continue;  // a sign of life
+      const std::string_view text(reinterpret_cast<const char*>(frame.body.data()),
+                                  frame.body.size());
+      json reply = json::parse(text, nullptr, false);
+      if (!reply.is_object()) throw DecodeError("[admin] the reply is not JSON");
+      return reply;
+    }
+  }
+
+ private:
+  std::unique_ptr<NetworkChannel> channel_;
+};
+
+}  // namespace
+
+json ask_coordinator(const AdminCommand& command) {
+  return Conversation(command).ask(command.what, command.argument);
+}
+
+void watch_coordinator(const AdminCommand& command, const std::atomic<bool>& stop) {
+  Conversation conversation(command);
+  while (!stop.load()) {
+    const json status = conversation.ask(command.what, command.argument);
+    std::cout << (command.json ? status.dump() + "\n" : "\033[H\033[J" + status_text(status))
+              << std::flush;
+    for (milliseconds slept{0}; slept < kLookEvery && !stop.load(); slept += milliseconds(50)) {
+      std::this_thread::sleep_for(milliseconds(50));
+    }
+  }
+}
+
+}  // namespace fedstill

@@ -1,0 +1,131 @@
+#include "launch/sites/preflight.h"
+
+#include <cstdlib>
+#include <ctime>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "data/readers.h"
+#include "launch/outside_text.h"
+#include "launch/progress.h"
+#include "launch/sites/identity_folder.h"
+#include "transport/frame.h"
+#include "transport/tls/dial.h"
+
+namespace fedstill {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::int64_t kMostClockSeconds = 60;
+constexpr std::uintmax_t kLeastFreeBytes = std::uintmax_t{1} << 30;
+
+// Collects what was found; a check that throws has failed, with what it says.
+class Findings {
+ public:
+  bool check(const char* what, const char* advice, const std::function<std::string()>& look) {
+    json entry{{"check", what}, {"ok", true}};
+    try {
+      entry["found"] = look();
+    } catch (const std::exception& error) {
+      entry["ok"] = false;
+      entry["found"] = error.what();
+      entry["do"] = advice;
+      all_well_ = false;
+    }
+    checks_.push_back(entry);
+    return entry["ok"];
+  }
+  json result() const { return {{"ok", all_well_}, {"checks", checks_}}; }
+
+ private:
+  json checks_ = json::array();
+  bool all_well_ = true;
+};
+
+std::string show_certificate(const CertificateSummary& certificate) {
+  const std::time_t until = std::chrono::system_clock::to_time_t(certificate.valid_until);
+  const auto days = (until - std::time(nullptr)) / 86'400;
+  return certificate.name + ", role " + certificate.role + ", " + std::to_string(days) +
+         " days left";
+}
+
+std::string compare_clocks(std::int64_t theirs) {
+  const std::int64_t apart = theirs - static_cast<std::int64_t>(std::time(nullptr));
+  if (std::abs(apart) <= kMostClockSeconds) return std::to_string(apart) + " s apart";
+  throw std::runtime_error("this machine's clock and the coordinator's are " +
+                           std::to_string(apart) + " s apart");
+}
+
+void check_coordinator(const PreflightCommand& command, const Credentials& credentials,
+                       Findings& findings) {
+  std::unique_ptr<NetworkChannel> channel;
+  DialOptions options;
+  const bool reached = findings.check(
+      "connection", "name, address, port and firewall; certificates of the same authority; --proxy",
+      [&] {
+        if (!command.proxy.empty()) options.proxy = parse_endpoint(command.proxy);
+        channel = dial(parse_endpoint(command.coordinator), credentials, options);
+        return channel->peer().name + " at " + channel->peer().address + " over TLS 1.3";
+      });
+  if (!reached) return;
+  Welcome welcome;
+  const bool greeted = findings.check(
+      "version", "the same version of fedstill on both sides; is this site on the allow list?",
+      [&] {
+        channel->send({Hello{1, kProtocolVersion, "fedstill preflight", {}}, {}});
+        const auto frame = channel->receive(std::chrono::seconds(10));
+        if (!frame) throw std::runtime_error("the coordinator does not answer");
+        if (const auto* no = std::get_if<Acknowledgement>(&frame->message)) {
+          throw std::runtime_error(no->reason);
+        }
+        welcome = std::get<Welcome>(frame->message);
+        return "protocol " + std::to_string(welcome.version) + ", " + welcome.software;
+      });
+  if (!greeted) return;
+  findings.check("clock", "set the clock, for example with chrony",
+                 [&] { return compare_clocks(welcome.unix_time); });
+}
+
+}  // namespace
+
+json preflight(const PreflightCommand& command) {
+  Findings findings;
+  const Credentials credentials = credentials_of(command.identity);
+  if (findings.check("certificate", "fedstill cert request, sign and install",
+                     [&] { return show_certificate(check_credentials(credentials)); })) {
+    check_coordinator(command, credentials, findings);
+  }
+  if (!command.data.empty()) {
+    findings.check("data",
+                   "--data idx:DIR with train-images-idx3-ubyte and train-labels-idx1-ubyte", [&] {
+                     const Dataset data = read_labelled(command.data);
+                     return grouped(data.images->count()) + " images, " +
+                            std::to_string(data.classes()) + " classes";
+                   });
+  }
+  findings.check("disk", "make room, or choose another --state", [&] {
+    const auto folder = command.state.empty() ? std::filesystem::current_path() : command.state;
+    const auto existing = std::filesystem::exists(folder) ? folder : folder.parent_path();
+    const auto free =
+        std::filesystem::space(existing.empty() ? std::filesystem::path(".") : existing).available;
+    const std::string text = grouped(static_cast<std::int64_t>(free >> 20)) + " MB free";
+    if (free < kLeastFreeBytes) throw std::runtime_error(text);
+    return text;
+  });
+  return findings.result();
+}
+
+std::string preflight_text(const json& found) {
+  std::string out;
+  for (const json& check : found.at("checks")) {
+    const std::string what = check.at("check");
+    out += std::string(check.at("ok").get<bool>() ? "ok      " : "FAILED  ") + what +
+           std::string(13 - std::min<std::size_t>(12, what.size()), ' ') +
+           printable(check.at("found")) + "\n";
+    if (check.contains("do")) out += "        → " + check.at("do").get<std::string>() + "\n";
+  }
+  return out;
+}
+
+}  // namespace fedstill

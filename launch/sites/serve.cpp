@@ -1,0 +1,236 @@
+#include "launch/sites/serve.h"
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "coordinator/teachers.h"
+#include "data/idx_writer.h"
+#include "launch/event_log.h"
+#include "launch/job_check.h"
+#include "launch/job_file.h"
+#include "launch/report.h"
+#include "launch/run_folder.h"
+#include "launch/sites/identity_folder.h"
+#include "launch/sites/service.h"
+#include "launch/sites/status.h"
+#include "launch/stages/clients.h"
+#include "launch/stages/edge_file.h"
+#include "launch/stages/material.h"
+#include "launch/stages/student.h"
+#include "launch/stages/teaching.h"
+#include "training/fit.h"
+
+namespace fedstill {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+constexpr std::uint32_t kRound = 1;
+constexpr milliseconds kLookEvery{100};
+
+RunFolder open_state(const CoordinatorCommand& command, Job& job) {
+  if (std::filesystem::exists(command.state / "job.toml")) {
+    RunFolder folder = RunFolder::reopen(command.state, job);
+    check_job(job);
+    resolve_machine(job);
+    return folder;
+  }
+  job = make_preset(command.preset);
+  if (!command.job.empty()) apply_job_file(job, command.job);
+  for (const auto& assignment : command.assignments) apply_assignment(job, assignment);
+  check_job(job);
+  resolve_machine(job);
+  return RunFolder::create(command.state, job);
+}
+
+CoordinatorOptions coordinator_options(const Job& job, const Material& material,
+                                       const BlobInfo& pool) {
+  CoordinatorOptions options;
+  options.round.expected_clients = static_cast<int>(job.clients.count);
+  options.round.min_clients = static_cast<int>(std::min(job.round.minimum, job.clients.count));
+  options.round.deadline = std::chrono::minutes(job.round.deadline_minutes);
+  options.round.silent_after = std::chrono::seconds(job.round.silent_seconds);
+  options.round.stalled_after = std::chrono::minutes(job.round.stalled_minutes);
+  options.plan = {job_hash(job), kRound, pool.sha256, material.classes()};
+  options.plan.settings = write_job(job);
+  options.plan.pool_bytes = pool.bytes;
+  options.image = material.data.train.images->shape;
+  options.classes = material.classes();
+  return options;
+}
+
+BlobInfo add_pool(Store& store, const Material& material) {
+  const std::vector<std::uint8_t> bytes = encode_idx_images(material.pool.images);
+  return store.blobs().add(std::as_bytes(std::span(bytes)));
+}
+
+ServerOptions server_options(const CoordinatorCommand& command) {
+  ServerOptions options;
+  options.listen = parse_endpoint(command.listen);
+  options.credentials = credentials_of(command.identity);
+  options.access.revoked = command.revoked;
+  options.access.allowed = command.allowed;
+  return options;
+}
+
+// The one round of this process, from the first connection to the last bundle.
+class Federated {
+ public:
+  Federated(const CoordinatorCommand& command, const Run& run, const Material& material)
+      : run_(run),
+        material_(material),
+        store_(run.folder.file("store")),
+        pool_(add_pool(store_, material)),
+        coordinator_(coordinator_options(run.job, material, pool_), store_, Service::now()),
+        service_(server_options(command), coordinator_, reception_options(),
+                 [this](const std::string& what) { note(what); }) {
+    service_.on_brain([](Coordinator& coordinator, Reception& reception, Instant now) {
+      if (coordinator.round().state() == Round::State::kFailed) reception.reopen(now);
+    });
+    run.progress.message("listening on port " + std::to_string(service_.port()) + ", waiting for " +
+                         std::to_string(run.job.clients.count) + " clients");
+    run.events.event("listening", {{"port", service_.port()}});
+  }
+
+  json run_round() {
+    timed_stage(run_, "clients", [&] { collect(); });
+    const std::vector<AcceptedUpdate> updates =
+        service_.on_brain([](Coordinator& c, Reception&, Instant) { return c.updates(); });
+    const std::vector<ClientRecord> clients = records_of(updates);
+    Teaching teaching;
+    Student student;
+    EdgeFile bundle;
+    timed_stage(run_, "teachers", [&] { teaching = teach(run_, material_, teachers_of(updates)); });
+    timed_stage(run_, "student", [&] { student = make_student(run_, material_, teaching); });
+    timed_stage(run_, "bundle", [&] { bundle = make_edge_file(run_, material_, student); });
+    json report = make_report(run_, material_, clients, teaching, student, bundle);
+    write_report(run_.folder, report);
+    timed_stage(run_, "delivery", [&] { deliver(bundle.bytes); });
+    run_.events.event("run_finished", {{"student", student.record.sha256}});
+    return report;
+  }
+
+  // Tells everybody before the sockets close.
+  void leave(const std::string& reason) {
+    service_.on_brain(
+        [&](Coordinator&, Reception& reception, Instant) { reception.end_all(reason); });
+    service_.stop();
+  }
+
+ private:
+  ReceptionOptions reception_options() {
+    ReceptionOptions options;
+    options.unix_time = [] { return static_cast<std::int64_t>(std::time(nullptr)); };
+    options.on_status = [this](const StatusRequest& request) { return answer(request); };
+    options.on_frame = [this](const std::string& peer, const Frame& frame, bool received) {
+      run_.events.event(received ? "received" : "sent",
+                        {{"peer", peer}, {"message", name(kind_of(frame.message))}});
+    };
+    options.heartbeat =
+        std::chrono::seconds(std::max<std::int64_t>(1, run_.job.round.silent_seconds / 3));
+    return options;
+  }
+
+  std::string answer(const StatusRequest& request) {
+    if (request.what == "stop") {
+      run_.stop = true;
+      return json{{"stopping", true}}.dump();
+    }
+    if (request.what != "status") throw std::invalid_argument("[status] unknown: " + request.what);
+    const std::size_t connections = service_.counters().connections;
+    return status_json(coordinator_, job_hash(run_.job), connections, Service::now()).dump();
+  }
+
+  void note(const std::string& what) {
+    run_.events.event("warning", {{"what", what}});
+    run_.progress.message("warning: " + what);
+  }
+
+  void collect() {
+    run_.progress.begin_stage("collecting updates", {{"clients", "", run_.job.clients.count}});
+    for (Round::State state = Round::State::kCollecting; state == Round::State::kCollecting;) {
+      if (run_.stop.load()) throw Stopped("[coordinator] stopped while clients were training");
+      std::size_t uploads = 0;
+      std::string failure;
+      state = service_.on_brain([&](Coordinator& c, Reception&, Instant) {
+        uploads = c.round().uploads().size();
+        failure = c.round().failure();
+        return c.round().state();
+      });
+      run_.progress.advance(0, static_cast<std::int64_t>(uploads));
+      if (state == Round::State::kFailed) throw RoundFailed(failure);
+      if (state == Round::State::kCollecting) std::this_thread::sleep_for(kLookEvery);
+    }
+    run_.progress.end_stage("the round is closed");
+  }
+
+  std::vector<ClientRecord> records_of(const std::vector<AcceptedUpdate>& updates) {
+    return service_.on_brain([&](Coordinator& c, Reception&, Instant) {
+      std::vector<ClientRecord> out;
+      for (const AcceptedUpdate& update : updates) {
+        ClientRecord record;
+        record.name = update.client;
+        record.architecture = c.joins().at(update.client).architecture;
+        record.samples = update.sample_count;
+        record.sha256 = update.sha256;
+        out.push_back(std::move(record));
+      }
+      return out;
+    });
+  }
+
+  // Until everybody who uploaded has the bundle, or long enough.
+  void deliver(const std::vector<std::byte>& bytes) {
+    service_.on_brain([&](Coordinator& c, Reception& reception, Instant now) {
+      if (!c.finished()) reception.publish(store_.blobs().add(bytes), {}, now);
+    });
+    const auto until =
+        std::chrono::steady_clock::now() + std::chrono::minutes(run_.job.round.linger_minutes);
+    run_.progress.begin_stage("handing the bundle out", {{"clients", "", run_.job.clients.count}});
+    while (std::chrono::steady_clock::now() < until && !run_.stop.load()) {
+      const auto [delivered, all] = service_.on_brain([](Coordinator& c, Reception&, Instant) {
+        return std::pair(c.delivered().size(), c.updates().size());
+      });
+      run_.progress.advance(0, static_cast<std::int64_t>(delivered));
+      if (delivered >= all) break;
+      std::this_thread::sleep_for(kLookEvery);
+    }
+    run_.progress.end_stage("bundle handed out");
+  }
+
+  const Run& run_;
+  const Material& material_;
+  Store store_;
+  BlobInfo pool_;
+  Coordinator coordinator_;
+  Service service_;
+};
+
+}  // namespace
+
+json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bool>& stop) {
+  Job job;
+  const RunFolder folder = open_state(command, job);
+  const Material material = load_material(job, folder.file("split.json"));
+  write_split(folder.file("split.json"), material.split);
+  if (folder.recall("data")) {
+    check_same_data(folder.path(), material);
+  } else {
+    remember_data(folder, material);
+  }
+  EventLog events(folder.path());
+  const Run run{job, folder, events, progress, stop};
+  Federated federated(command, run, material);
+  try {
+    json report = federated.run_round();
+    federated.leave("the job is done");
+    return report;
+  } catch (const Stopped&) {
+    federated.leave("the coordinator stops; it will be back");
+    throw Stopped("interrupted; go on with the same --state " + folder.path().string());
+  }
+}
+
+}  // namespace fedstill

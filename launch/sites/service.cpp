@@ -1,0 +1,66 @@
+#include "launch/sites/service.h"
+
+#include <chrono>
+#include <utility>
+
+namespace fedstill {
+namespace {
+
+constexpr std::chrono::milliseconds kTick{500};
+
+}  // namespace
+
+Service::Service(const ServerOptions& options, Coordinator& coordinator, ReceptionOptions reception,
+                 std::function<void(const std::string&)> on_trouble)
+    : coordinator_(coordinator),
+      reception_(coordinator, std::move(reception)),
+      on_trouble_(std::move(on_trouble)),
+      server_(std::make_unique<Server>(options, handlers())) {
+  server_->start();
+  server_->run_after(kTick, [this] { tick(); });
+}
+
+Service::~Service() { stop(); }
+
+void Service::stop() { server_->stop(); }
+
+Instant Service::now() {
+  return std::chrono::duration_cast<Instant>(std::chrono::steady_clock::now().time_since_epoch());
+}
+
+ServerHandlers Service::handlers() {
+  ServerHandlers on;
+  on.on_open = [this](const ConnectionPtr& connection) {
+    Line line{[connection](Frame frame) { connection->send(std::move(frame)); },
+              [connection](const std::string& reason) { connection->close(reason); }};
+    ids_[connection.get()] =
+        reception_.open(connection->peer().name, connection->peer().role, std::move(line), now());
+  };
+  on.on_frame = [this](const ConnectionPtr& connection, const Frame& frame) {
+    reception_.receive(ids_.at(connection.get()), frame, now());
+  };
+  on.on_drained = [this](const ConnectionPtr& connection) {
+    reception_.drained(ids_.at(connection.get()), now());
+  };
+  on.on_close = [this](const ConnectionPtr& connection, CloseCause, const std::string&) {
+    const auto place = ids_.find(connection.get());
+    reception_.closed(place->second, now());
+    ids_.erase(place);
+  };
+  on.on_refused = [this](const std::string& address, const std::string& reason) {
+    on_trouble_("refused " + address + ": " + reason);
+  };
+  on.on_warning = on_trouble_;
+  return on;
+}
+
+void Service::tick() {
+  reception_.tick(now());
+  if (reception_.trouble() != trouble_) {
+    trouble_ = reception_.trouble();
+    on_trouble_(trouble_.empty() ? "events can be recorded again" : trouble_);
+  }
+  server_->run_after(kTick, [this] { tick(); });
+}
+
+}  // namespace fedstill

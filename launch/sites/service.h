@@ -1,0 +1,57 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <unordered_map>
+
+#include "coordinator/reception.h"
+#include "transport/tls/server.h"
+
+namespace fedstill {
+
+// A coordinator on a network: the server's connections meet the reception's on the server's brain,
+// the one thread that may touch the coordinator. What the main thread wants of it goes through
+// on_brain().
+class Service {
+ public:
+  // Listens and accepts. Coordinator and store must outlive it. Throws what Server throws.
+  Service(const ServerOptions& options, Coordinator& coordinator, ReceptionOptions reception,
+          std::function<void(const std::string&)> on_trouble);
+  ~Service();  // stops
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  std::uint16_t port() const { return server_->port(); }
+  ServerCounters counters() const { return server_->counters(); }
+  void stop();
+  static Instant now();  // the clock the coordinator is driven with
+
+  // Runs work(coordinator, reception, now) on the brain and returns what it returns; rethrows what
+  // it throws. Not from the brain, not after stop().
+  template <typename Work>
+  auto on_brain(Work work) {
+    using Result = std::invoke_result_t<Work, Coordinator&, Reception&, Instant>;
+    auto task = std::make_shared<std::packaged_task<Result()>>(
+        [this, work = std::move(work)] { return work(coordinator_, reception_, now()); });
+    auto result = task->get_future();
+    server_->post([task] { (*task)(); });
+    return result.get();
+  }
+
+ private:
+  ServerHandlers handlers();
+  void tick();
+
+  Coordinator& coordinator_;
+  Reception reception_;
+  std::function<void(const std::string&)> on_trouble_;
+  std::unordered_map<const Connection*, Reception::Id> ids_;
+  std::string trouble_;
+  std::unique_ptr<Server> server_;  // last: its handlers use the others
+};
+
+}  // namespace fedstill

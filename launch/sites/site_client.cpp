@@ -1,0 +1,184 @@
+#include "launch/sites/site_client.h"
+
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "client/participant.h"
+#include "compression/edge/bundle.h"
+#include "data/data_error.h"
+#include "data/idx_writer.h"
+#include "data/readers.h"
+#include "launch/job_check.h"
+#include "launch/job_file.h"
+#include "launch/machine.h"
+#include "launch/sites/identity_folder.h"
+#include "launch/stages/client_plan.h"
+#include "model/atomic_file.h"
+#include "model/model_file.h"
+#include "training/fit.h"
+#include "training/threads.h"
+#include "transport/tls/dial.h"
+
+namespace fedstill {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMaxPoolBytes = std::size_t{4} << 30;
+constexpr int kMostHandshakeFailures = 5;
+
+std::vector<std::int64_t> all_of(std::int64_t count) {
+  std::vector<std::int64_t> out(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::int64_t>(i);
+  return out;
+}
+
+// What the site trains, and with what.
+class Site {
+ public:
+  Site(const ClientCommand& command, const std::string& name, Progress& progress)
+      : command_(command),
+        name_(name),
+        progress_(progress),
+        own_(read_labelled(command.data)),
+        store_(command.state) {}
+
+  std::int64_t samples() const { return own_.images->count(); }
+  ClientStore& store() { return store_; }
+
+  std::filesystem::path make_update(const RoundPlan& plan, WorkProgress& work,
+                                    const std::atomic<bool>& stop) {
+    Job job = make_preset("quick");
+    apply_toml(job, plan.settings, "the coordinator's settings");
+    set_thread_count(threads());
+    const ClientTask task = task_of(job, plan);
+    const ClientWorkload load = workload_of(job, samples());
+    progress_.begin_stage("training", {{name_, command_.model, load.images()}});
+    const ClientResult result =
+        run_client(task, fit_options("body", 0, load.body_images, work, stop),
+                   fit_options("head", load.body_images, load.head_images, work, stop));
+    const auto file = command_.state / "update.safetensors";
+    write_model(file, result.update.graph);
+    progress_.end_stage("trained on " + grouped(samples()) + " images");
+    for (const char* part : {"body", "head"}) {
+      std::error_code ignored;
+      std::filesystem::remove(checkpoint(part), ignored);
+    }
+    return file;
+  }
+
+  // A bundle replaces the last one only if it can be read.
+  std::filesystem::path keep_bundle(const std::filesystem::path& file) const {
+    const std::vector<std::byte> bytes = read_file(file, std::size_t{4} << 30);
+    decode_bundle(bytes);
+    const auto path = command_.state / "bundle.fsb";
+    write_file_atomically(path, bytes);
+    return path;
+  }
+
+ private:
+  int threads() const {
+    return command_.threads > 0 ? static_cast<int>(command_.threads) : usable_cores();
+  }
+
+  ClientTask task_of(const Job& job, const RoundPlan& plan) const {
+    const auto pool = std::make_shared<const Images>(read_pool(plan));
+    if (pool->shape != own_.images->shape) {
+      throw DataError("[client] " + command_.data + ": the images are not of the pool's size");
+    }
+    const ImageView pool_view{pool, all_of(pool->count())};
+    const Shard shard{{own_.images, all_of(own_.images->count())}, own_.labels};
+    return client_task(job, shard, pool_view, plan.classes, measure_normalisation(pool_view),
+                       command_.model, client_stream(name_));
+  }
+
+  Images read_pool(const RoundPlan& plan) const {
+    const auto bytes = read_file(store_.blobs().path(plan.pool_hash), kMaxPoolBytes);
+    return decode_idx_images({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()},
+                             "the coordinator's pool");
+  }
+
+  std::filesystem::path checkpoint(const std::string& part) const {
+    return command_.state / (part + ".checkpoint");
+  }
+
+  FitOptions fit_options(const std::string& part, std::int64_t before, std::int64_t images,
+                         WorkProgress& work, const std::atomic<bool>& stop) {
+    FitOptions options;
+    options.checkpoint = checkpoint(part);
+    options.stop = &stop;
+    options.on_event = [this, part, before, images, &work](const FitEvent& e) {
+      work.report({part, static_cast<std::uint64_t>(e.step), static_cast<std::uint64_t>(e.steps)});
+      const double share = static_cast<double>(e.step) / static_cast<double>(e.steps);
+      progress_.advance(0, before + static_cast<std::int64_t>(share * static_cast<double>(images)));
+    };
+    return options;
+  }
+
+  const ClientCommand& command_;
+  std::string name_;
+  Progress& progress_;
+  Dataset own_;
+  ClientStore store_;
+};
+
+// A cut is the participant's to mend. A handshake that fails again and again is not one.
+class Dialler {
+ public:
+  explicit Dialler(const ClientCommand& command)
+      : server_(parse_endpoint(command.coordinator)),
+        credentials_(credentials_of(command.identity)) {
+    if (!command.proxy.empty()) options_.proxy = parse_endpoint(command.proxy);
+    options_.bytes_per_second = static_cast<std::uint64_t>(command.bytes_per_second);
+  }
+
+  std::unique_ptr<Channel> operator()() {
+    try {
+      auto channel = dial(server_, credentials_, options_);
+      failures_ = 0;
+      return channel;
+    } catch (const DialError& error) {
+      if (error.step() == DialError::Step::kTls && ++failures_ >= kMostHandshakeFailures) throw;
+      throw ChannelClosed(error.what());
+    }
+  }
+
+ private:
+  Endpoint server_;
+  Credentials credentials_;
+  DialOptions options_;
+  int failures_ = 0;
+};
+
+}  // namespace
+
+json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool>& stop) {
+  const CertificateSummary identity = check_credentials(credentials_of(command.identity));
+  Site site(command, identity.name, progress);
+  ClientSession session({identity.name, command.model, site.samples()}, site.store());
+  json result{{"status", "success"}, {"client", identity.name}, {"samples", site.samples()}};
+  SiteWork work;
+  work.make_update = [&](const RoundPlan& plan, WorkProgress& report,
+                         const std::atomic<bool>& unwanted) {
+    return site.make_update(plan, report, unwanted);
+  };
+  work.on_bundle = [&](const Delivery& delivery, const std::filesystem::path& file) {
+    result["bundle"] = site.keep_bundle(file).string();
+    result["sha256"] = delivery.bundle.sha256;
+    progress.message("bundle received: " + result["bundle"].get<std::string>());
+  };
+  work.on_trouble = [&](const std::string& what) { progress.message(what); };
+  Dialler dialler(command);
+  switch (take_part(
+      session, [&] { return dialler(); }, work, stop)) {
+    case Ending::kDone:
+      return result;
+    case Ending::kRefused:
+      throw RefusedError("[client] the coordinator refused: " + session.refusal());
+    case Ending::kStopped:
+      break;
+  }
+  throw Stopped("interrupted; go on with the same --state " + command.state.string());
+}
+
+}  // namespace fedstill

@@ -1,0 +1,109 @@
+#include "launch/sites/status.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "launch/outside_text.h"
+#include "launch/progress.h"
+#include "launch/text_table.h"
+
+namespace fedstill {
+namespace {
+
+using nlohmann::json;
+
+// About 250 bytes of JSON each, so that the reply stays below its limit.
+constexpr std::size_t kMostMembers = 3000;
+
+double seconds(Instant span) { return std::chrono::duration<double>(span).count(); }
+
+const char* state_name(Round::State state) {
+  switch (state) {
+    case Round::State::kCollecting:
+      return "collecting";
+    case Round::State::kClosed:
+      return "closed";
+    case Round::State::kFailed:
+      return "failed";
+  }
+  return "";
+}
+
+json member_json(const Coordinator& coordinator, const std::string& client,
+                 const Round::Facts& facts, Instant now) {
+  const auto join = coordinator.joins().find(client);
+  json out{{"client", client},
+           {"state", name(coordinator.round().member(client, now))},
+           {"connected", facts.here},
+           {"phase", facts.phase},
+           {"done", facts.done},
+           {"total", facts.total},
+           {"received_bytes", facts.received_bytes},
+           {"silent_seconds", seconds(now - facts.seen)}};
+  if (join != coordinator.joins().end()) {
+    out["architecture"] = join->second.architecture;
+    out["samples"] = join->second.sample_count;
+    out["mode"] = name(join->second.mode);
+  }
+  return out;
+}
+
+std::string progress_of(const json& member) {
+  const auto done = member.at("done").get<std::uint64_t>();
+  const auto total = member.at("total").get<std::uint64_t>();
+  const auto bytes = member.at("received_bytes").get<std::uint64_t>();
+  if (member.at("state") == "uploading") {
+    return grouped(static_cast<std::int64_t>(bytes / 1024)) + " kB";
+  }
+  if (total == 0) return "";
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.0f %%",
+                100.0 * static_cast<double>(done) / static_cast<double>(total));
+  return printable(member.at("phase")) + " " + text;
+}
+
+}  // namespace
+
+json status_json(const Coordinator& coordinator, const std::string& job, std::size_t connections,
+                 Instant now) {
+  const Round& round = coordinator.round();
+  json members = json::array();
+  for (const auto& [client, facts] : round.members()) {
+    if (members.size() == kMostMembers) break;
+    members.push_back(member_json(coordinator, client, facts, now));
+  }
+  return {{"job", job},
+          {"round", round.number()},
+          {"state", state_name(round.state())},
+          {"failure", round.failure()},
+          {"finished", coordinator.finished()},
+          {"deadline_seconds", seconds(round.deadline() - now)},
+          {"uploads", round.uploads().size()},
+          {"clients", round.members().size()},
+          {"connections", connections},
+          {"delivered", coordinator.delivered().size()},
+          {"members", std::move(members)}};
+}
+
+std::string status_text(const json& status) {
+  std::string out = "round " + std::to_string(status.at("round").get<int>()) + " " +
+                    printable(status.at("state")) + ", " +
+                    std::to_string(status.at("uploads").get<int>()) + " of " +
+                    std::to_string(status.at("clients").get<int>()) + " clients uploaded, " +
+                    std::to_string(status.at("connections").get<int>()) + " connections, ";
+  const double left = status.at("deadline_seconds").get<double>();
+  out += left > 0 ? duration_text(left) + " to the deadline\n" : "past the deadline\n";
+  if (const std::string why = status.at("failure"); !why.empty()) out += printable(why) + "\n";
+  std::vector<std::vector<std::string>> rows{
+      {"client", "state", "model", "images", "progress", "last heard, s"}};
+  for (const json& member : status.at("members")) {
+    rows.push_back({printable(member.at("client")), printable(member.at("state")),
+                    printable(member.value("architecture", "")),
+                    grouped(member.value("samples", std::int64_t{0})), progress_of(member),
+                    grouped(static_cast<std::int64_t>(member.at("silent_seconds").get<double>()))});
+  }
+  return out + (rows.size() == 1 ? "" : text_table(std::move(rows)));
+}
+
+}  // namespace fedstill
