@@ -7,19 +7,16 @@ namespace fedstill::mpi {
 namespace {
 
 constexpr std::chrono::milliseconds kPatience{2};  // several segments' time on one machine
-constexpr std::chrono::microseconds kFirstNap{50}, kLongestNap{500};
+constexpr std::chrono::nanoseconds kLongestNap = std::chrono::milliseconds(2);
 
 }  // namespace
 
-void BackOff::news() {
-  last_news_ = Clock::now();
-  nap_ = kFirstNap;
-}
+void BackOff::news() { last_news_ = Clock::now(); }
 
-void BackOff::pause() {
-  if (since_news() < kPatience) return std::this_thread::yield();
-  nap_ = std::clamp(nap_ * 2, kFirstNap, kLongestNap);
-  std::this_thread::sleep_for(nap_);
+void BackOff::pause() const {
+  const auto waited = since_news();
+  if (waited < kPatience) return std::this_thread::yield();
+  std::this_thread::sleep_for(std::min(waited / 20, kLongestNap));
 }
 
 std::chrono::nanoseconds BackOff::since_news() const { return Clock::now() - last_news_; }

@@ -9,14 +9,13 @@ namespace fedstill::mpi {
 // nothing.
 class BackOff {
  public:
-  void news();   // something moved
-  void pause();  // nothing did
+  void news();         // something moved
+  void pause() const;  // nothing did
   std::chrono::nanoseconds since_news() const;
 
  private:
   using Clock = std::chrono::steady_clock;
   Clock::time_point last_news_ = Clock::now();
-  std::chrono::microseconds nap_{0};
 };
 
 }  // namespace fedstill::mpi
