@@ -158,7 +158,8 @@ class Participant {
 
   void mind_the_clock() {
     const auto now = Clock::now();
-    const std::chrono::seconds beat(session_.heartbeat_seconds());
+    const milliseconds asked = std::chrono::seconds(session_.heartbeat_seconds());
+    const milliseconds beat = options_.heartbeat.count() > 0 ? options_.heartbeat : asked;
     if (now - heard_ > options_.missed_heartbeats * beat) {
       throw ChannelClosed("[client] the coordinator was silent for too long");
     }

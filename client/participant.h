@@ -47,6 +47,7 @@ struct ParticipantOptions {
   std::chrono::milliseconds first_wait{1'000};     // before connecting again; doubles…
   std::chrono::milliseconds longest_wait{60'000};  // …up to this, with some randomness
   std::chrono::milliseconds poll{50};              // how late a finished update may be noticed
+  std::chrono::milliseconds heartbeat{0};          // 0: as the coordinator asks
   int missed_heartbeats = 4;                       // then the connection counts as dead
   std::size_t chunk_bytes = kChunkBytes;
 };

@@ -1,0 +1,225 @@
+// The whole conversation with a real coordinator is in tests/coordinator; here the other side is
+// the test itself.
+#include "client/participant.h"
+
+#include <gtest/gtest.h>
+
+#include <future>
+#include <stdexcept>
+
+#include "model/atomic_file.h"
+#include "model/sha256.h"
+#include "tests/support/temporary_folder.h"
+
+namespace fedstill {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::milliseconds;
+
+RoundPlan plan_of(std::uint32_t round) {
+  return {std::string(64, 'a'), round, std::string(64, 'b'), 3};
+}
+
+class ParticipantTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    options_.first_wait = options_.longest_wait = 1ms;
+    options_.poll = 1ms;
+    work_.make_update = [this](const RoundPlan& plan, WorkProgress& progress,
+                               const std::atomic<bool>& stop) {
+      ++begun_;
+      for (std::uint64_t done = 1; block_ && !stop; ++done) {
+        progress.report({"training", done, 1'000'000});
+        std::this_thread::yield();
+      }
+      if (stop) ++stopped_;
+      if (fails_) throw std::runtime_error("out of luck");
+      const auto file = folder_.path() / ("update" + std::to_string(plan.round));
+      write_file_atomically(file, "update " + std::to_string(plan.round));
+      return file;
+    };
+    work_.on_trouble = [this](const std::string& what) { troubles_.push_back(what); };
+  }
+  void TearDown() override {
+    stop_ = true;
+    block_ = false;
+    if (site_.valid()) site_.wait();
+  }
+
+  void start() {
+    site_ = std::async(std::launch::async, [this] {
+      ClientStore store(folder_.path() / "state");
+      ClientSession session({"site", "tiny", 100}, store);
+      const auto connect = [this] {
+        auto [here, there] = make_in_process_channel();
+        const std::lock_guard guard(mutex_);
+        ends_.push_back(std::move(here));
+        return std::move(there);
+      };
+      return take_part(session, connect, work_, stop_, options_);
+    });
+  }
+  // The coordinator's end of the next connection.
+  std::unique_ptr<Channel> accept() {
+    for (;;) {
+      const std::lock_guard guard(mutex_);
+      if (!ends_.empty()) {
+        auto end = std::move(ends_.front());
+        ends_.erase(ends_.begin());
+        return end;
+      }
+      std::this_thread::yield();
+    }
+  }
+  // Past signs of life.
+  static Message hear(Channel& end) {
+    for (;;) {
+      const auto frame = end.receive(60s);
+      if (!frame) return Leave{"[test] silence"};
+      if (!std::holds_alternative<Heartbeat>(frame->message)) return frame->message;
+    }
+  }
+  static Heartbeat hear_heartbeat(Channel& end) {
+    for (;;) {
+      const auto frame = end.receive(60s);
+      if (const auto* heartbeat = std::get_if<Heartbeat>(&frame->message)) return *heartbeat;
+    }
+  }
+  std::unique_ptr<Channel> joined() {
+    auto end = accept();
+    EXPECT_TRUE(std::holds_alternative<Hello>(hear(*end)));
+    end->send({Welcome{1, "", {}, 60, 0}, {}});
+    EXPECT_TRUE(std::holds_alternative<Join>(hear(*end)));
+    return end;
+  }
+
+  TemporaryFolder folder_;
+  ParticipantOptions options_;
+  SiteWork work_;
+  std::atomic<bool> stop_ = false, block_ = false, fails_ = false;
+  std::atomic<int> begun_ = 0, stopped_ = 0;
+  std::vector<std::string> troubles_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Channel>> ends_;
+  std::future<Ending> site_;
+};
+
+TEST_F(ParticipantTest, SaysHowFarItIsWhileItWorks) {
+  options_.heartbeat = 2ms;
+  options_.missed_heartbeats = 1'000'000;
+  block_ = true;
+  start();
+  const auto end = joined();
+  end->send({plan_of(4), {}});
+  std::uint64_t done = 0;
+  for (int growing = 0; growing < 3;) {
+    const Heartbeat heartbeat = hear_heartbeat(*end);
+    if (heartbeat.total == 0) continue;  // before its work began
+    EXPECT_EQ(heartbeat.phase, "training");
+    EXPECT_EQ(heartbeat.round, 4U);
+    EXPECT_EQ(heartbeat.total, 1'000'000U);
+    if (heartbeat.done > done) ++growing;
+    done = heartbeat.done;
+  }
+  block_ = false;
+  EXPECT_TRUE(std::holds_alternative<BlobOffer>(hear(*end)));
+}
+
+TEST_F(ParticipantTest, WorksOnWhileTheConnectionIsGone) {
+  block_ = true;
+  start();
+  auto end = joined();
+  end->send({plan_of(1), {}});
+  while (begun_ == 0) std::this_thread::yield();
+  end.reset();
+  end = joined();
+  end->send({plan_of(1), {}});
+  end.reset();
+  block_ = false;
+  end = joined();
+  end->send({plan_of(1), {}});
+  EXPECT_TRUE(std::holds_alternative<BlobOffer>(hear(*end)));
+  EXPECT_EQ(begun_, 1);
+}
+
+TEST_F(ParticipantTest, ANewPlanStopsTheWorkOnTheOld) {
+  block_ = true;
+  start();
+  const auto end = joined();
+  end->send({plan_of(1), {}});
+  while (begun_ == 0) std::this_thread::yield();
+  end->send({plan_of(2), {}});
+  while (begun_ == 1) std::this_thread::yield();
+  EXPECT_EQ(stopped_, 1);
+  block_ = false;
+  const Message offer = hear(*end);
+  const std::string text = "update 2";
+  EXPECT_EQ(std::get<BlobOffer>(offer).sha256, sha256_hex(std::as_bytes(std::span(text))));
+}
+
+TEST_F(ParticipantTest, AskedToStopItSaysSoAndStopsItsWork) {
+  block_ = true;
+  start();
+  const auto end = joined();
+  end->send({plan_of(1), {}});
+  while (begun_ == 0) std::this_thread::yield();
+  stop_ = true;
+  EXPECT_EQ(hear(*end), Message(Leave{"stopped"}));
+  EXPECT_EQ(site_.get(), Ending::kStopped);
+  EXPECT_EQ(stopped_, 1);
+}
+
+TEST_F(ParticipantTest, WorkThatFailsEndsIt) {
+  fails_ = true;
+  start();
+  const auto end = joined();
+  end->send({plan_of(1), {}});
+  EXPECT_EQ(hear(*end), Message(Leave{"out of luck"}));
+  try {
+    site_.get();
+    ADD_FAILURE();
+  } catch (const std::runtime_error& error) {
+    EXPECT_STREQ(error.what(), "out of luck");
+  }
+}
+
+TEST_F(ParticipantTest, ASilentCoordinatorIsLeftForANewConnection) {
+  options_.heartbeat = 1ms;
+  start();
+  const auto dead = joined();
+  const auto alive = joined();
+  alive->send({Acknowledgement{1, "", false, "go away"}, {}});
+  EXPECT_EQ(site_.get(), Ending::kRefused);
+  EXPECT_GE(troubles_.size(), 1U);
+}
+
+TEST_F(ParticipantTest, NonsenseEndsTheConnectionAndItTriesAgain) {
+  start();
+  const auto end = accept();
+  end->send({plan_of(1), {}});  // before any welcome
+  const auto again = joined();
+  again->send({Bundle{1, std::string(64, 'c'), 5, true}, {}});
+  EXPECT_TRUE(std::holds_alternative<BlobRequest>(hear(*again)));
+  again->send({BlobChunk{std::string(64, 'c'), 0}, std::vector<std::byte>(5)});  // another hash
+  const auto third = joined();
+  third->send({Acknowledgement{1, "", false, "go away"}, {}});
+  EXPECT_EQ(site_.get(), Ending::kRefused);
+  EXPECT_EQ(troubles_.size(), 2U);
+}
+
+TEST_F(ParticipantTest, WhatCannotBeMendedEndsIt) {
+  ClientStore store(folder_.path() / "state");
+  ClientSession session({"site", "tiny", 100}, store);
+  int tries = 0;
+  const auto connect = [&]() -> std::unique_ptr<Channel> {
+    if (++tries < 5) throw ChannelClosed("nobody there");
+    throw std::invalid_argument("the certificate is not for this");
+  };
+  EXPECT_THROW(take_part(session, connect, work_, stop_, options_), std::invalid_argument);
+  EXPECT_EQ(tries, 5);
+  EXPECT_EQ(troubles_.size(), 4U);
+}
+
+}  // namespace
+}  // namespace fedstill
