@@ -62,6 +62,10 @@ struct AdminCommand {
   std::filesystem::path identity;
   bool watch = false, json = false;
 };
+struct AuditCommand {
+  std::filesystem::path file;
+  bool json = false;
+};
 struct CertCommand {
   std::string action;            // init, request, sign, install, revoke or show
   std::filesystem::path folder;  // of the authority or of the site
@@ -83,8 +87,8 @@ struct HelpCommand {
 };
 using Command =
     std::variant<SimulateCommand, InspectCommand, PredictCommand, EvaluateCommand,
-                 CoordinatorCommand, ClientCommand, PreflightCommand, AdminCommand, ShardsCommand,
-                 CertCommand, CompletionCommand, VersionCommand, HelpCommand>;
+                 CoordinatorCommand, ClientCommand, PreflightCommand, AdminCommand, AuditCommand,
+                 ShardsCommand, CertCommand, CompletionCommand, VersionCommand, HelpCommand>;
 
 // The command line makes no sense. The message says what, with a suggestion.
 class UsageError : public std::runtime_error {

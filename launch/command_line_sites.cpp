@@ -124,6 +124,14 @@ void add_admin(CLI::App& root, AdminCommand& status, AdminCommand& stop) {
   stop.what = "stop";
 }
 
+void add_audit(CLI::App& root, AuditCommand& c) {
+  CLI::App& app = *root.add_subcommand("audit", "what left this site, and what came");
+  app.require_subcommand(1);
+  CLI::App& verify = *app.add_subcommand("verify", "check that no line was changed or removed");
+  verify.add_option("file", c.file, "audit.jsonl of a state folder")->required();
+  add_json(verify, c.json);
+}
+
 void add_shards(CLI::App& root, ShardsCommand& c) {
   CLI::App& app = *root.add_subcommand(
       "shards", "write each client's images of a job into a folder, to try many processes");
@@ -144,6 +152,7 @@ void add_site_commands(CLI::App& root, SiteCommands& commands) {
   add_client(root, commands.client);
   add_preflight(root, commands.preflight);
   add_admin(root, commands.status, commands.stop);
+  add_audit(root, commands.audit);
   add_shards(root, commands.shards);
   add_cert(root, commands.cert);
 }
@@ -154,6 +163,7 @@ std::optional<Command> chosen_site_command(const CLI::App& root, const SiteComma
   if (root.got_subcommand("preflight")) return commands.preflight;
   if (root.got_subcommand("status")) return commands.status;
   if (root.got_subcommand("stop")) return commands.stop;
+  if (root.got_subcommand("audit")) return commands.audit;
   if (root.got_subcommand("shards")) return commands.shards;
   if (!root.got_subcommand("cert")) return std::nullopt;
   CertCommand cert = commands.cert;

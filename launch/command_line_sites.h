@@ -13,6 +13,7 @@ struct SiteCommands {
   ClientCommand client;
   PreflightCommand preflight;
   AdminCommand status, stop;
+  AuditCommand audit;
   ShardsCommand shards;
   CertCommand cert;
 };

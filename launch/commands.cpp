@@ -16,6 +16,7 @@
 #include "launch/shards.h"
 #include "launch/simulate.h"
 #include "launch/sites/admin.h"
+#include "launch/sites/audit.h"
 #include "launch/sites/preflight.h"
 #include "launch/sites/serve.h"
 #include "launch/sites/site_client.h"
@@ -79,6 +80,11 @@ void run(const AdminCommand& command) {
   const nlohmann::json reply = ask_coordinator(command);
   const bool as_table = command.what == "status" && !command.json;
   print(reply, as_table ? status_text(reply) : "", !as_table);
+}
+
+void run(const AuditCommand& command) {
+  const nlohmann::json verified = verify_audit(command.file);
+  print(verified, audit_text(verified), command.json);
 }
 
 void run(const ShardsCommand& command) {

@@ -63,6 +63,7 @@ done
 for client in "${clients[@]}"; do wait "$client"; done
 wait $coordinator
 
+"$fedstill" audit verify state-client-02/audit.jsonl                      # what left the site, line by line
 cmp state/bundle.fsb state-client-02/bundle.fsb                           # every site has the bundle
 "$fedstill" simulate job.toml --run simulated --quiet --json > simulated.json
 python3 - <<'CHECK'

@@ -11,6 +11,7 @@
 #include "launch/job_file.h"
 #include "launch/report.h"
 #include "launch/run_folder.h"
+#include "launch/sites/audit.h"
 #include "launch/sites/identity_folder.h"
 #include "launch/sites/service.h"
 #include "launch/sites/status.h"
@@ -82,6 +83,7 @@ class Federated {
       : run_(run),
         material_(material),
         store_(run.folder.file("store")),
+        audit_(run.folder.file("audit.jsonl")),
         pool_(add_pool(store_, material)),
         coordinator_(coordinator_options(run.job, material, pool_), store_, Service::now()),
         service_(server_options(command), coordinator_, reception_options(),
@@ -125,6 +127,7 @@ class Federated {
     options.unix_time = [] { return static_cast<std::int64_t>(std::time(nullptr)); };
     options.on_status = [this](const StatusRequest& request) { return answer(request); };
     options.on_frame = [this](const std::string& peer, const Frame& frame, bool received) {
+      record_frame(audit_, peer, frame, received);
       run_.events.event(received ? "received" : "sent",
                         {{"peer", peer}, {"message", name(kind_of(frame.message))}});
     };
@@ -203,6 +206,7 @@ class Federated {
   const Run& run_;
   const Material& material_;
   Store store_;
+  AuditLog audit_;
   BlobInfo pool_;
   Coordinator coordinator_;
   Service service_;

@@ -11,6 +11,7 @@
 #include "launch/job_check.h"
 #include "launch/job_file.h"
 #include "launch/machine.h"
+#include "launch/sites/audit.h"
 #include "launch/sites/identity_folder.h"
 #include "launch/stages/client_plan.h"
 #include "model/atomic_file.h"
@@ -166,6 +167,10 @@ json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool
     result["bundle"] = site.keep_bundle(file).string();
     result["sha256"] = delivery.bundle.sha256;
     progress.message("bundle received: " + result["bundle"].get<std::string>());
+  };
+  AuditLog audit(command.state / "audit.jsonl");
+  work.on_frame = [&](const Frame& frame, bool received) {
+    record_frame(audit, command.coordinator, frame, received);
   };
   work.on_trouble = [&](const std::string& what) { progress.message(what); };
   Dialler dialler(command);

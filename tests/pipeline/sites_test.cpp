@@ -109,6 +109,15 @@ TEST_F(Sites, TheStudentIsThatOfOneProcess) {
   start_coordinator();
   start_clients();
   expect_the_same_student();
+  // Both sides wrote down what passed.
+  for (const auto& log : {state() / "audit.jsonl", work_ / client_of(0) / "audit.jsonl"}) {
+    const Finished verified = run_program({"audit", "verify", log.string(), "--json"});
+    EXPECT_EQ(verified.code, 0) << verified.err;
+    EXPECT_GT(nlohmann::json::parse(verified.out).at("entries"), 5);
+    const std::string update =
+        report_of(state()).at("clients").at(0).at("sha256").get<std::string>();
+    EXPECT_THAT(text_of(log), HasSubstr(update));
+  }
 }
 
 TEST_F(Sites, ACoordinatorKilledInEveryPhaseGoesOn) {

@@ -1,0 +1,33 @@
+#include "launch/sites/audit.h"
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+namespace fedstill {
+
+void record_frame(AuditLog& log, const std::string& peer, const Frame& frame, bool received) {
+  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::system_clock::now().time_since_epoch());
+  if (const auto entry = audit_entry(peer, frame, received, now.count())) log.append(*entry);
+}
+
+nlohmann::json verify_audit(const std::filesystem::path& file) {
+  const AuditSummary summary = verify_audit_log(file);
+  return {{"file", file.string()},
+          {"entries", summary.entries},
+          {"last_hash", summary.last_hash},
+          {"torn_bytes", summary.torn_bytes}};
+}
+
+std::string audit_text(const nlohmann::json& verified) {
+  std::string out = verified.at("file").get<std::string>() + ": " +
+                    std::to_string(verified.at("entries").get<std::uint64_t>()) +
+                    " entries, unbroken; the last has the hash " +
+                    verified.at("last_hash").get<std::string>() + "\n";
+  if (const auto torn = verified.at("torn_bytes").get<std::uint64_t>(); torn > 0) {
+    out += "a last line of " + std::to_string(torn) + " bytes was not finished\n";
+  }
+  return out;
+}
+
+}  // namespace fedstill
