@@ -1,14 +1,14 @@
 #pragma once
 
-#include <deque>
+#include <exception>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "transport/tls/asio.h"
 #include "transport/tls/connection.h"
 #include "transport/tls/frame_reader.h"
+#include "transport/tls/outbox.h"
 #include "transport/tls/pacing.h"
 #include "transport/tls/server_core.h"
 #include "transport/tls/wire.h"
@@ -25,13 +25,13 @@ class ServerConnection final : public Connection,
 
   const PeerIdentity& peer() const override { return peer_; }
   bool send(Frame frame) override;
-  std::size_t queued_bytes() const override;
+  std::size_t queued_bytes() const override { return outbox_.queued_bytes(); }
   void pause_reading() override;
   void resume_reading() override;
   void close(const std::string& reason) override;
 
   void start();
-  bool is_open() const;  // or on its way there
+  bool is_open() const { return outbox_.is_open(); }  // or on its way there
   void shut(CloseCause cause, const std::string& reason);
   void abort();  // at once, to make room
   // As they are: for tests of the other side.
@@ -39,15 +39,19 @@ class ServerConnection final : public Connection,
 
  private:
   enum class Phase { kHandshake, kOpen, kFlushing, kDraining, kGone };
-  struct Outgoing {
-    std::vector<std::byte> head, body;
-    std::size_t done = 0;
-    std::size_t left() const { return head.size() + body.size() - done; }
-  };
   using Step = void (ServerConnection::*)();
 
+  // Calls handlers on the brain. One that throws costs its connection, nothing else.
   template <typename Call>
-  void tell(Call call);
+  void tell(Call call) {
+    core_->on_brain([self = shared_from_this(), call = std::move(call)]() mutable {
+      try {
+        call(*self);
+      } catch (const std::exception& error) {
+        self->shut(CloseCause::kHandler, error.what());
+      }
+    });
+  }
   void wait(Need need, Step next);
   void later(StrandTimer& timer, std::chrono::milliseconds delay, Step next);
   void again(Step next);
@@ -63,8 +67,6 @@ class ServerConnection final : public Connection,
   void write();
   bool write_once(std::size_t& budget);
   bool outbox_is_empty();
-  Outgoing* front();
-  void progressed(std::size_t bytes);
   void begin_close(CloseCause cause, const std::string& reason);
   void drain();
   void finish();
@@ -84,12 +86,8 @@ class ServerConnection final : public Connection,
   bool owes_drained_ = false;
   TokenBucket bytes_in_, bytes_out_, frames_in_;
   ProgressWatch watch_in_, watch_out_;
+  Outbox outbox_;
   SteadyTime phase_began_, last_byte_;
-
-  mutable std::mutex mutex_;
-  std::deque<Outgoing> outbox_;
-  std::size_t queued_ = 0;
-  bool is_closed_ = false;
 };
 
 }  // namespace fedstill
