@@ -56,6 +56,18 @@ TEST(FrameReader, KeepsBodiesOfSeveralSteps) {
   EXPECT_TRUE(frames[0].body == body);
 }
 
+TEST(FrameReader, ABodyInUsedMemoryIsTheSame) {
+  FrameReader reader({});
+  for (const std::size_t count : {300'000, 300'000, 700'000, 10, 0, 500'000}) {
+    const auto body = some_bytes(std::max<std::size_t>(1, count), static_cast<unsigned>(count));
+    auto frames = read_all(reader, encode_frame(chunk_frame(count, body)), 100'000);
+    ASSERT_EQ(frames.size(), 1);
+    EXPECT_TRUE(frames[0].body == body) << count;
+    reader.recycle(std::move(frames[0].body));
+    EXPECT_EQ(read_all(reader, encode_frame({Leave{"x"}, {}}), 100)[0].body.size(), 0);
+  }
+}
+
 TEST(FrameReader, MemoryGrowsWithWhatArrivesNotWithWhatIsClaimed) {
   FrameReader reader({});
   const auto frame = encode_frame(chunk_frame(1, some_bytes(4 << 20)));

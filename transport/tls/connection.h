@@ -36,7 +36,9 @@ using ConnectionPtr = std::shared_ptr<Connection>;
 // on_open, any number of the others, on_close once.
 struct ServerHandlers {
   std::function<void(const ConnectionPtr&)> on_open;
-  std::function<void(const ConnectionPtr&, Frame)> on_frame;  // the next one only when it returned
+  // The next frame comes only when this returned. The body may be moved out; one that is left
+  // lends its memory to the next.
+  std::function<void(const ConnectionPtr&, Frame&&)> on_frame;
   std::function<void(const ConnectionPtr&)> on_drained;  // the socket has all: time to send more
   std::function<void(const ConnectionPtr&, CloseCause, const std::string& reason)> on_close;
   std::function<void(const std::string& address, const std::string& reason)> on_refused;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <utility>
 
 #include "transport/archive.h"
 
@@ -24,7 +23,8 @@ std::span<std::byte> FrameReader::wanted() {
     body_.resize(body_filled_ +
                  static_cast<std::size_t>(std::min<std::uint64_t>(rest, kStepBytes)));
   }
-  return std::span(body_).subspan(body_filled_);
+  const auto rest = std::span(body_).subspan(body_filled_);
+  return rest.first(std::min(rest.size(), kStepBytes));
 }
 
 std::optional<Frame> FrameReader::took(std::size_t count) {
@@ -57,6 +57,8 @@ bool FrameReader::take_metadata(std::size_t count) {
   ArchiveLimits limits;
   limits.max_bytes = limits_.max_metadata_bytes;
   message_ = decode_message(header_.kind, metadata_, limits);
+  if (header_.body_bytes > 0) body_ = std::exchange(spare_, {});
+  if (body_.size() > header_.body_bytes) body_.resize(header_.body_bytes);
   body_.reserve(static_cast<std::size_t>(std::min(header_.body_bytes, kReserveBytes)));
   body_filled_ = 0;
   return true;

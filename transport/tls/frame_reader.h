@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "transport/frame.h"
@@ -23,6 +24,13 @@ class FrameReader {
   std::optional<Frame> took(std::size_t count);
   bool is_inside_frame() const { return header_filled_ > 0; }
 
+  // A body that is no longer needed: the next one goes into the same memory, which neither has to
+  // be cleared nor fetched from the system again.
+  void recycle(std::vector<std::byte> body) {
+    if (body.size() > spare_.size()) spare_ = std::move(body);
+  }
+  void drop_spare() { spare_ = {}; }
+
  private:
   bool take_header(std::size_t count);    // these return whether their part
   bool take_metadata(std::size_t count);  // is complete
@@ -35,7 +43,7 @@ class FrameReader {
   std::vector<std::byte> metadata_;
   std::size_t metadata_filled_ = 0;
   std::optional<Message> message_;
-  std::vector<std::byte> body_;
+  std::vector<std::byte> body_, spare_;
   std::size_t body_filled_ = 0;
 };
 

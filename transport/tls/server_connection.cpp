@@ -11,6 +11,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kShortestTick{1};
+constexpr std::chrono::milliseconds kKeepSpare{2'000};  // idle connections hold no memory
 
 }  // namespace
 
@@ -190,6 +191,7 @@ void ServerConnection::look_at_clock() {
   if (is_closing && now - phase_began_ >= core_->limits().close_timeout) return finish();
   // A peer that has everything but does not close in turn need not be waited for.
   if (phase_ == Phase::kDraining && has_delivered(socket_.native_handle())) return finish();
+  if (now - last_byte_ > kKeepSpare) reader_.drop_spare();
   if (const std::string late = lateness(now); !late.empty()) {
     begin_close(CloseCause::kTooSlow, late);
   }

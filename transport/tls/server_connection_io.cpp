@@ -79,7 +79,11 @@ void ServerConnection::deliver(Frame frame) {
     if (self.core_->handlers().on_frame) {
       self.core_->handlers().on_frame(self.shared_from_this(), std::move(frame));
     }
-    self.again(&ServerConnection::delivered);
+    boost::asio::post(self.socket_.get_executor(), [connection = self.shared_from_this(),
+                                                    body = std::move(frame.body)]() mutable {
+      connection->reader_.recycle(std::move(body));
+      connection->delivered();
+    });
   });
 }
 

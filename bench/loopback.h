@@ -1,0 +1,114 @@
+#pragma once
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/support/test_certificates.h"
+#include "transport/tls/dial.h"
+#include "transport/tls/server.h"
+
+namespace fedstill {
+
+// What the network benchmarks share: certificates, a server that takes or sends chunks, the
+// machine.
+using Clock = std::chrono::steady_clock;
+
+inline double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+inline double cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+struct Keys {
+  TestAuthority authority;
+  Credentials coordinator = authority.coordinator(), client = authority.client();
+};
+
+inline Frame chunk(std::size_t bytes) {
+  return {BlobChunk{std::string(64, 'a'), 0}, std::vector<std::byte>(bytes, std::byte{7})};
+}
+
+// A server that takes chunks, or sends them where `downloads` says so, and its clients.
+class Setup {
+ public:
+  Setup(Keys* keys, std::uint64_t to_send, std::size_t chunk_bytes) : keys_(keys) {
+    ServerOptions options;
+    if (keys != nullptr) options.credentials = keys->coordinator;
+    ServerHandlers handlers;
+    handlers.on_frame = [this](const ConnectionPtr& connection, const Frame& frame) {
+      received_[connection.get()] += frame.body.size();
+      if (kind_of(frame.message) == MessageKind::kLeave) connection->send({Leave{"done"}, {}});
+    };
+    if (to_send > 0) {
+      handlers.on_open =
+          handlers.on_drained = [this, to_send, chunk_bytes](const ConnectionPtr& connection) {
+            std::uint64_t& sent = sent_[connection.get()];
+            for (int ahead = 0; ahead < 2 && sent < to_send; ++ahead, sent += chunk_bytes) {
+              connection->send(chunk(chunk_bytes));
+            }
+          };
+    }
+    server_ = std::make_unique<Server>(options, handlers);
+    server_->start();
+  }
+  std::unique_ptr<NetworkChannel> dial_in() {
+    const Endpoint endpoint{"127.0.0.1", server_->port()};
+    return keys_ != nullptr ? dial(endpoint, keys_->client) : dial_plain(endpoint);
+  }
+  Server& server() { return *server_; }
+
+ private:
+  Keys* keys_;
+  std::map<const Connection*, std::uint64_t> received_, sent_;
+  std::unique_ptr<Server> server_;
+};
+
+inline std::string first_value(const char* path, const char* key) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(key)) return line.substr(line.find(':') + 2);
+  }
+  return "?";
+}
+
+inline void print_machine(const std::string& settings) {
+  double load = 0;
+  getloadavg(&load, 1);
+  std::printf("%s, %u cores, load %.1f; %s\n", first_value("/proc/cpuinfo", "model name").c_str(),
+              std::thread::hardware_concurrency(), load, settings.c_str());
+  std::fflush(stdout);
+}
+
+// --name value ...; exits on an unknown name.
+using Options = std::map<std::string, std::function<void(const char*)>>;
+inline void parse(int argc, char** argv, const Options& options) {
+  for (int i = 1; i < argc; i += 2) {
+    const auto option = options.find(argv[i]);
+    if (option == options.end() || i + 1 == argc) {
+      std::cerr << "unknown option or no value: " << argv[i] << "\n";
+      std::exit(2);
+    }
+    option->second(argv[i + 1]);
+  }
+}
+
+}  // namespace fedstill
