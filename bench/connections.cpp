@@ -84,6 +84,29 @@ void handshakes(Keys& keys, const Settings& settings) {
   ::waitpid(child, nullptr, 0);
 }
 
+// The other process: connects, says how many it is, and keeps them all just alive.
+[[noreturn]] void idle_clients(const Keys& keys, const Settings& settings, int from_parent,
+                               int to_parent) {
+  std::uint16_t port = 0;
+  if (::read(from_parent, &port, sizeof(port)) != sizeof(port)) ::_exit(1);
+  std::vector<std::unique_ptr<NetworkChannel>> channels;
+  try {
+    while (channels.size() < static_cast<std::size_t>(settings.connections)) {
+      channels.push_back(dial({"127.0.0.1", port}, keys.client));
+    }
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << std::endl;
+  }
+  const auto count = static_cast<std::uint32_t>(channels.size());
+  if (::write(to_parent, &count, sizeof(count)) != sizeof(count)) ::_exit(1);
+  const auto begin = Clock::now();
+  for (std::size_t i = 0; seconds_since(begin) < settings.seconds * 4.0; ++i) {
+    channels[i % channels.size()]->send({Heartbeat{1, "training", i, i + 1}, {}});
+    std::this_thread::sleep_for(std::chrono::duration<double>(15.0 / settings.connections));
+  }
+  ::_exit(0);
+}
+
 // The clients live in a process of their own, so that only the server is measured.
 void idle(Keys& keys, const Settings& settings) {
   rlimit files{};
@@ -94,32 +117,11 @@ void idle(Keys& keys, const Settings& settings) {
   if (::pipe(to_child.data()) != 0 || ::pipe(to_parent.data()) != 0)
     throw std::runtime_error("pipe");
   const pid_t child = ::fork();
-  std::uint16_t port = 0;
-  if (child == 0) {
-    if (::read(to_child[0], &port, sizeof(port)) != sizeof(port)) ::_exit(1);
-    std::vector<std::unique_ptr<NetworkChannel>> channels;
-    try {
-      while (channels.size() < static_cast<std::size_t>(settings.connections)) {
-        channels.push_back(dial({"127.0.0.1", port}, keys.client));
-      }
-    } catch (const std::exception& error) {
-      std::cerr << error.what() << std::endl;
-    }
-    const auto count = static_cast<std::uint32_t>(channels.size());
-    if (::write(to_parent[1], &count, sizeof(count)) != sizeof(count)) ::_exit(1);
-    const auto begin = Clock::now();
-    const double length = settings.seconds * 4.0;
-    // A heartbeat from each, every 15 seconds, spread evenly.
-    for (std::size_t i = 0; seconds_since(begin) < length; ++i) {
-      channels[i % channels.size()]->send({Heartbeat{1, "training", i, i + 1}, {}});
-      std::this_thread::sleep_for(std::chrono::duration<double>(15.0 / settings.connections));
-    }
-    ::_exit(0);
-  }
+  if (child == 0) idle_clients(keys, settings, to_child[0], to_parent[1]);
   {
     const double before = resident_megabytes();
     Setup setup(&keys, 0, 0);
-    port = setup.server().port();
+    const std::uint16_t port = setup.server().port();
     std::uint32_t count = 0;
     const bool is_told = ::write(to_child[1], &port, sizeof(port)) == sizeof(port) &&
                          ::read(to_parent[0], &count, sizeof(count)) == sizeof(count);

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <stdexcept>
 #include <utility>
 
@@ -99,6 +100,7 @@ struct RawTls::State {
 
 RawTls::RawTls(RawSocket socket, const RawTlsOptions& options)
     : socket_(std::move(socket)), state_(std::make_unique<State>()) {
+  std::signal(SIGPIPE, SIG_IGN);  // OpenSSL's own writes raise it
   state_->context.reset(SSL_CTX_new(TLS_method()));
   SSL_CTX* const context = state_->context.get();
   if (options.max_version != 0) SSL_CTX_set_max_proto_version(context, options.max_version);
@@ -127,6 +129,11 @@ bool RawTls::handshake() { return SSL_do_handshake(state_->ssl.get()) == 1; }
 bool RawTls::send(std::span<const std::byte> bytes) {
   return SSL_write(state_->ssl.get(), bytes.data(), static_cast<int>(bytes.size())) ==
          static_cast<int>(bytes.size());
+}
+
+bool RawTls::send_key_update() {
+  return SSL_key_update(state_->ssl.get(), SSL_KEY_UPDATE_REQUESTED) == 1 &&
+         SSL_do_handshake(state_->ssl.get()) == 1;
 }
 
 bool RawTls::is_closed_by_peer() {

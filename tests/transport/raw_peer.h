@@ -56,6 +56,7 @@ class RawTls {
   RawTls(RawTls&&) noexcept;
   bool handshake();
   bool send(std::span<const std::byte> bytes);
+  bool send_key_update();
   bool is_closed_by_peer();  // as above, through the encryption
   RawSocket& socket() { return socket_; }
 

@@ -179,6 +179,27 @@ TEST_F(TlsFaults, ALengthOverTheLimitIsRefusedBeforeItsBytes) {
   EXPECT_THROW(static_cast<void>(accepted->receive(kLong)), DecodeError);
 }
 
+TEST_F(TlsFaults, AFloodOfKeyUpdatesIsRefused) {
+  serve();
+  auto peer = connect_raw();
+  const auto accepted = server_->accept();
+  int sent = 0;
+  while (sent < 20'000 && peer.send_key_update()) ++sent;
+  EXPECT_LT(sent, 20'000);
+  EXPECT_THAT(server_->next_closed().reason, HasSubstr("too many key updates"));
+}
+
+TEST_F(TlsFaults, AKeyUpdateNowAndThenIsFine) {
+  serve();
+  auto peer = connect_raw();
+  const auto accepted = server_->accept();
+  for (int i = 0; i < 40; ++i) {
+    EXPECT_TRUE(peer.send_key_update());
+    EXPECT_TRUE(peer.send(encode_frame(hello())));
+    EXPECT_EQ(accepted->receive(kLong)->message, hello().message);
+  }
+}
+
 TEST_F(TlsFaults, APeerThatNeverReadsIsClosedWhenTooMuchWaitsForIt) {
   options_.limits.max_outbox_bytes = std::size_t{8} << 20;
   serve();

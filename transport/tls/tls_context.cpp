@@ -79,6 +79,7 @@ TlsContext::TlsContext(const Credentials& credentials, Admission admission)
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);  // idle connections hold no buffers
+  SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);     // no message is processed unseen
   SSL_CTX_set_read_ahead(context, 1);
   SSL_CTX_set_default_read_buffer_len(context, kReadAheadBytes);
   SSL_CTX_set_max_cert_list(context, kMaxPeerChainBytes);

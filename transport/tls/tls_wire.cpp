@@ -15,6 +15,11 @@ namespace {
 // Enough records for one system call to be cheap, few enough to stay in the cache.
 constexpr std::size_t kFlushBytes = 128 * 1024;
 constexpr std::size_t kPieceBytes = 64 * 1024;
+constexpr std::size_t kSmallBytes = 16 * 1024;
+// Handshake messages after the handshake, key updates mostly, with no data between: each costs more
+// to process than to send.
+constexpr int kMaxMessages = 16;
+constexpr std::size_t kMaxWaitingBytes = 4 * kFlushBytes;
 
 // A BIO that appends to a vector of bytes: never full, its owner sees to that.
 int append(BIO* bio, const char* bytes, std::size_t size, std::size_t* written) {
@@ -37,6 +42,10 @@ BIO_METHOD* collecting_method() {
   return kMethod.get();
 }
 
+void count_message(int is_written, int, int type, const void*, std::size_t, SSL*, void* count) {
+  if (is_written == 0 && type == SSL3_RT_HANDSHAKE) ++*static_cast<int*>(count);
+}
+
 std::string describe_error(const std::string& refusal) {
   const std::string reason = take_openssl_error();
   if (!refusal.empty()) return refusal;
@@ -57,6 +66,8 @@ TlsWire::TlsWire(SSL_CTX* context, int socket, const Admission& admission)
   BIO_set_init(outgoing, 1);
   SSL_set_bio(ssl_.get(), incoming, outgoing);
   SSL_set_app_data(ssl_.get(), this);
+  SSL_set_msg_callback(ssl_.get(), count_message);
+  SSL_set_msg_callback_arg(ssl_.get(), &messages_);
 }
 
 Need TlsWire::need_after(int result) {
@@ -79,7 +90,10 @@ Need TlsWire::handshake() {
   ERR_clear_error();
   errno = 0;
   const int result = SSL_do_handshake(ssl_.get());
-  if (result == 1) return flush();
+  if (result == 1) {
+    messages_ = 0;
+    return flush();
+  }
   if (SSL_get_error(ssl_.get(), result) == SSL_ERROR_ZERO_RETURN) {
     throw WireError("[tls] the peer closed during the handshake");
   }
@@ -101,13 +115,19 @@ Progress TlsWire::read(std::span<std::byte> out) {
   while (progress.bytes < out.size()) {
     ERR_clear_error();
     std::size_t count = 0;
+    const int messages = messages_;
     const auto rest = out.subspan(progress.bytes);
     const int result = SSL_read_ex(ssl_.get(), rest.data(), rest.size(), &count);
     if (result == 1) {
       progress.bytes += count;
+      messages_ = 0;
       continue;
     }
     const int why = SSL_get_error(ssl_.get(), result);
+    if (why == SSL_ERROR_WANT_READ && messages_ != messages) {
+      answer_message();
+      continue;
+    }
     // What came before an end or an error is handed out first; the next call reports it again.
     if (progress.bytes > 0 && why != SSL_ERROR_WANT_READ) break;
     progress.ended = why == SSL_ERROR_ZERO_RETURN;
@@ -115,6 +135,13 @@ Progress TlsWire::read(std::span<std::byte> out) {
     break;
   }
   return progress;
+}
+
+// A key update may have left an answer to be sent.
+void TlsWire::answer_message() {
+  if (messages_ > kMaxMessages) throw WireError("[tls] too many key updates");
+  flush();
+  if (records_.size() - sent_ > kMaxWaitingBytes) throw WireError("[tls] answers pile up");
 }
 
 std::size_t TlsWire::encrypt(std::span<const std::byte> bytes) {
@@ -131,6 +158,8 @@ std::size_t TlsWire::encrypt(std::span<const std::byte> bytes) {
 
 Progress TlsWire::write(const std::array<std::span<const std::byte>, 2>& pieces) {
   Progress progress;
+  const std::size_t size = pieces[0].size() + pieces[1].size();
+  if (size > kSmallBytes) records_.reserve(kFlushBytes + 2 * kPieceBytes);  // once, not by doubling
   for (std::span<const std::byte> piece : pieces) {
     while (!piece.empty()) {
       if (records_.size() - sent_ >= kFlushBytes) {
@@ -143,6 +172,7 @@ Progress TlsWire::write(const std::array<std::span<const std::byte>, 2>& pieces)
     }
   }
   progress.need = flush();
+  if (records_.empty() && records_.capacity() > kSmallBytes) records_ = {};  // idle ones hold none
   return progress;
 }
 

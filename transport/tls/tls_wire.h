@@ -27,12 +27,14 @@ class TlsWire : public Wire {
 
  private:
   Need need_after(int result);  // throws WireError for anything but "later"
+  void answer_message();
   std::size_t encrypt(std::span<const std::byte> bytes);
 
   const int socket_;
   const Admission& admission_;
   std::vector<std::byte> records_;  // encrypted, not yet with the socket…
   std::size_t sent_ = 0;            // …but for this many
+  int messages_ = 0;                // of the handshake kind, since the last data
   std::string refusal_;             // why the peer was not accepted
   SslHandle ssl_;                   // last: writes to records_ until the end
 };
