@@ -79,11 +79,13 @@ void ServerConnection::deliver(Frame frame) {
     if (self.core_->handlers().on_frame) {
       self.core_->handlers().on_frame(self.shared_from_this(), std::move(frame));
     }
-    boost::asio::post(self.socket_.get_executor(), [connection = self.shared_from_this(),
-                                                    body = std::move(frame.body)]() mutable {
-      connection->reader_.recycle(std::move(body));
-      connection->delivered();
-    });
+    // What the handler left of the body; NOLINTNEXTLINE(bugprone-use-after-move)
+    auto body = std::move(frame.body);
+    boost::asio::post(self.socket_.get_executor(),
+                      [connection = self.shared_from_this(), body = std::move(body)]() mutable {
+                        connection->reader_.recycle(std::move(body));
+                        connection->delivered();
+                      });
   });
 }
 

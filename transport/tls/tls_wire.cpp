@@ -32,14 +32,14 @@ int append(BIO* bio, const char* bytes, std::size_t size, std::size_t* written) 
 long control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
 
 BIO_METHOD* collecting_method() {
-  static const auto kMethod = [] {
+  static const auto method_handle = [] {
     BIO_METHOD* const method =
         BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "fedstill records");
     BIO_meth_set_write_ex(method, append);
     BIO_meth_set_ctrl(method, control);
     return std::unique_ptr<BIO_METHOD, OpensslFree<BIO_meth_free>>(method);
   }();
-  return kMethod.get();
+  return method_handle.get();
 }
 
 void count_message(int is_written, int, int type, const void*, std::size_t, SSL*, void* count) {
@@ -47,7 +47,7 @@ void count_message(int is_written, int, int type, const void*, std::size_t, SSL*
 }
 
 std::string describe_error(const std::string& refusal) {
-  const std::string reason = take_openssl_error();
+  std::string reason = take_openssl_error();
   if (!refusal.empty()) return refusal;
   constexpr std::string_view kAlert = " alert ";  // "tlsv1 alert unknown ca"
   const std::size_t alert = reason.find(kAlert);
