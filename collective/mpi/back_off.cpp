@@ -6,6 +6,7 @@
 namespace fedstill::mpi {
 namespace {
 
+constexpr std::chrono::microseconds kSpin{50};     // a small message's time; a yield can cost more
 constexpr std::chrono::milliseconds kPatience{2};  // several segments' time on one machine
 constexpr std::chrono::nanoseconds kLongestNap = std::chrono::milliseconds(2);
 
@@ -15,6 +16,7 @@ void BackOff::news() { last_news_ = Clock::now(); }
 
 void BackOff::pause() const {
   const auto waited = since_news();
+  if (waited < kSpin) return;
   if (waited < kPatience) return std::this_thread::yield();
   std::this_thread::sleep_for(std::min(waited / 20, kLongestNap));
 }

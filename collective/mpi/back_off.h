@@ -4,9 +4,9 @@
 
 namespace fedstill::mpi {
 
-// How a rank waits. While things move it only yields, since MPI moves bytes when it is called;
-// after a while without news it sleeps, longer and longer, so that a waiting rank costs next to
-// nothing.
+// How a rank waits. While things move it spins, then yields, since MPI moves bytes when it is
+// called; after a while without news it sleeps, longer and longer, so that a waiting rank costs
+// next to nothing.
 class BackOff {
  public:
   void news();         // something moved
