@@ -452,6 +452,34 @@ TEST(Round, EverySequenceOfEventsStaysConsistent) {
   EXPECT_EQ(visited, n + n * n + n * n * n + n * n * n * n + n + n * n + n * n * n);
 }
 
+// An event costs the same whatever the number of members.
+TEST(Round, AHundredThousandClients) {
+  constexpr int kClients = 100'000;
+  RoundOptions options;
+  options.expected_clients = kClients;
+  options.min_clients = kClients / 2;
+  options.deadline = std::chrono::hours{1};
+  Round round(1, options, kOpened);
+  Instant now = kOpened;
+  const std::string hash(64, 'a');
+  for (int i = 0; i < kClients; ++i) {
+    now += Instant{1};
+    const std::string name = "site-" + std::to_string(i);
+    EXPECT_EQ(round.join(name, now), Decision::kAccept);
+    round.heartbeat(name, "training", 1, 2, now);
+    if (i % 5 == 0) round.leave(name, now);
+    if (i % 3 != 0) {
+      EXPECT_EQ(round.upload(name, hash, now), Decision::kAccept);
+    }
+    if (i % 7 == 0) round.upload(name, std::string(64, 'b'), now);  // a lie
+  }
+  EXPECT_EQ(round.members().size(), 100'000U);
+  EXPECT_GT(round.uploads().size(), 66'666U);
+  EXPECT_EQ(round.state(), State::kCollecting);
+  round.tick(kOpened + std::chrono::hours{1});
+  EXPECT_EQ(round.state(), State::kClosed);
+}
+
 TEST(Round, ContradictoryOptionsAreRefused) {
   RoundOptions options = two_to_three();
   options.min_clients = 4;
