@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <stdexcept>
 #include <vector>
 
 #include "aggregation/rules/sample_rule.h"
@@ -64,6 +65,10 @@ struct Claims {
 }  // namespace
 
 at::Tensor measure_contradictions(const PredictionCache& pool, const at::Tensor& mean_odds) {
+  if (mean_odds.scalar_type() != at::kDouble || mean_odds.numel() != pool.clients() ||
+      !mean_odds.is_contiguous()) {
+    throw std::invalid_argument("[rule] mean_odds: expected one float64 for each client");
+  }
   const double* odds = mean_odds.const_data_ptr<double>();
   Claims claims(pool);
   for (std::int64_t k = 0; k < pool.clients(); ++k) {

@@ -64,10 +64,10 @@ class ClientStore::Lock {
   int descriptor_;
 };
 
-ClientStore::ClientStore(const fs::path& folder)
+ClientStore::ClientStore(const fs::path& folder, const BlobLimits& limits)
     : folder_(make_folder(folder)),
       lock_(std::make_unique<Lock>(folder / "lock")),
-      blobs_(folder / "blobs"),
+      blobs_(folder / "blobs", limits),
       state_(read_state(folder / "state")) {}
 
 ClientStore::~ClientStore() = default;

@@ -31,7 +31,7 @@ struct Delivery {
 class ClientStore {
  public:
   // Creates or opens. Throws std::system_error, or DecodeError where the file is not such a state.
-  explicit ClientStore(const std::filesystem::path& folder);
+  explicit ClientStore(const std::filesystem::path& folder, const BlobLimits& limits = {});
   ~ClientStore();
 
   BlobStore& blobs() { return blobs_; }

@@ -93,9 +93,11 @@ void add_client(CLI::App& root, ClientCommand& c) {
   app.add_option("--data", c.data, "labelled images: idx:DIR, or a source as in a job")->required();
   app.add_option("--model", c.model, "architecture to train, for example resnet8")->required();
   app.add_option("--state", c.state, "folder for what must survive and for the bundle")->required();
-  app.add_option("--threads", c.threads, "for training (default: all cores)");
+  app.add_option("--threads", c.threads, "for training (default: all cores)")
+      ->check(CLI::Range(1, 4096));
   app.add_option("--proxy", c.proxy, "HTTP proxy HOST:PORT");
-  app.add_option("--bytes-per-second", c.bytes_per_second, "limit each way (default: none)");
+  app.add_option("--bytes-per-second", c.bytes_per_second, "limit each way (default: none)")
+      ->check(CLI::Range(std::int64_t{1024}, std::int64_t{1} << 50));
   app.add_flag("--quiet,-q", c.quiet, "no progress");
   add_json(app, c.json);
   app.footer(

@@ -33,7 +33,7 @@ class Conversation {
  public:
   explicit Conversation(const AdminCommand& command)
       : channel_(dial(parse_endpoint(command.coordinator), credentials_of(command.identity))) {
-    channel_->send({Hello{1, 1, "fedstill admin", {}}, {}});
+    channel_->send({Hello{1, kProtocolVersion, "fedstill admin", {}}, {}});
     if (!std::holds_alternative<Welcome>(next_frame(*channel_).message)) {
       throw DecodeError("[admin] expected a Welcome");
     }

@@ -79,7 +79,9 @@ void check_coordinator(const PreflightCommand& command, const Credentials& crede
         if (const auto* no = std::get_if<Acknowledgement>(&frame->message)) {
           throw std::runtime_error(no->reason);
         }
-        welcome = std::get<Welcome>(frame->message);
+        const auto* answer = std::get_if<Welcome>(&frame->message);
+        if (answer == nullptr) throw std::runtime_error("the other side does not say Welcome");
+        welcome = *answer;
         return "protocol " + std::to_string(welcome.version) + ", " + welcome.software;
       });
   if (!greeted) return;
@@ -105,10 +107,9 @@ json preflight(const PreflightCommand& command) {
                    });
   }
   findings.check("disk", "make room, or choose another --state", [&] {
-    const auto folder = command.state.empty() ? std::filesystem::current_path() : command.state;
-    const auto existing = std::filesystem::exists(folder) ? folder : folder.parent_path();
-    const auto free =
-        std::filesystem::space(existing.empty() ? std::filesystem::path(".") : existing).available;
+    auto folder = std::filesystem::absolute(command.state.empty() ? "." : command.state);
+    while (!std::filesystem::exists(folder)) folder = folder.parent_path();
+    const auto free = std::filesystem::space(folder).available;
     const std::string text = grouped(static_cast<std::int64_t>(free >> 20)) + " MB free";
     if (free < kLeastFreeBytes) throw std::runtime_error(text);
     return text;

@@ -1,7 +1,10 @@
 #include "launch/sites/serve.h"
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <system_error>
 #include <thread>
 
 #include "coordinator/teachers.h"
@@ -11,6 +14,7 @@
 #include "launch/job_file.h"
 #include "launch/report.h"
 #include "launch/run_folder.h"
+#include "launch/settings.h"
 #include "launch/sites/audit.h"
 #include "launch/sites/identity_folder.h"
 #include "launch/sites/service.h"
@@ -30,20 +34,52 @@ using std::chrono::milliseconds;
 
 constexpr std::uint32_t kRound = 1;
 constexpr milliseconds kLookEvery{100};
+// A chunk is a frame: at 1 MiB each more than any line carries, and yet no flood.
+constexpr std::uint64_t kFramesPerSecond = 2000;
+constexpr std::size_t kMoreConnections = 64;  // administrators, and clients coming back
 
-RunFolder open_state(const CoordinatorCommand& command, Job& job) {
-  if (std::filesystem::exists(command.state / "job.toml")) {
-    RunFolder folder = RunFolder::reopen(command.state, job);
-    check_job(job);
-    resolve_machine(job);
-    return folder;
-  }
-  job = make_preset(command.preset);
+Job job_of(const CoordinatorCommand& command) {
+  Job job = make_preset(command.preset);
   if (!command.job.empty()) apply_job_file(job, command.job);
   for (const auto& assignment : command.assignments) apply_assignment(job, assignment);
   check_job(job);
+  if (job.clients.liars > 0) {
+    throw JobError("[job] clients.liars = " + std::to_string(job.clients.liars) +
+                   " is for simulate: real clients are not told to lie");
+  }
   resolve_machine(job);
-  return RunFolder::create(command.state, job);
+  return job;
+}
+
+// A new state folder, or one to go on with: then the job is the one in it, and another is refused.
+RunFolder open_state(const CoordinatorCommand& command, Job& job) {
+  if (!std::filesystem::exists(command.state / "job.toml")) {
+    job = job_of(command);
+    return RunFolder::create(command.state, job);
+  }
+  RunFolder folder = RunFolder::reopen(command.state, job);
+  check_job(job);
+  resolve_machine(job);
+  const bool given = !command.job.empty() || !command.assignments.empty();
+  if (given && write_job(job_of(command)) != write_job(job)) {
+    throw JobError("[coordinator] " + command.state.string() +
+                   " holds another job; leave the job out, or choose another --state");
+  }
+  return folder;
+}
+
+// What a client trains with, and nothing else of the job: paths stay here.
+std::string client_settings(Job job) {
+  std::string out, section;
+  for (const Setting& setting : settings_of(job)) {
+    const bool trains = setting.section == "clients" || setting.section == "head" ||
+                        setting.name() == "run.seed" || setting.name() == "run.bf16";
+    if (!trains) continue;
+    if (setting.section != section) out.append("[").append(setting.section).append("]\n");
+    section = setting.section;
+    out.append(setting.key).append(" = ").append(toml_value(setting)).append("\n");
+  }
+  return out;
 }
 
 CoordinatorOptions coordinator_options(const Job& job, const Material& material,
@@ -55,7 +91,7 @@ CoordinatorOptions coordinator_options(const Job& job, const Material& material,
   options.round.silent_after = std::chrono::seconds(job.round.silent_seconds);
   options.round.stalled_after = std::chrono::minutes(job.round.stalled_minutes);
   options.plan = {job_hash(job), kRound, pool.sha256, material.classes()};
-  options.plan.settings = write_job(job);
+  options.plan.settings = client_settings(job);
   options.plan.pool_bytes = pool.bytes;
   options.image = material.data.train.images->shape;
   options.classes = material.classes();
@@ -67,12 +103,16 @@ BlobInfo add_pool(Store& store, const Material& material) {
   return store.blobs().add(std::as_bytes(std::span(bytes)));
 }
 
-ServerOptions server_options(const CoordinatorCommand& command) {
+ServerOptions server_options(const CoordinatorCommand& command, const Job& job) {
   ServerOptions options;
   options.listen = parse_endpoint(command.listen);
   options.credentials = credentials_of(command.identity);
   options.access.revoked = command.revoked;
   options.access.allowed = command.allowed;
+  options.limits.frames_per_second = kFramesPerSecond;
+  options.limits.max_connections =
+      std::max<std::size_t>(options.limits.max_connections,
+                            static_cast<std::size_t>(job.clients.count) + kMoreConnections);
   return options;
 }
 
@@ -86,7 +126,7 @@ class Federated {
         audit_(run.folder.file("audit.jsonl")),
         pool_(add_pool(store_, material)),
         coordinator_(coordinator_options(run.job, material, pool_), store_, Service::now()),
-        service_(server_options(command), coordinator_, reception_options(),
+        service_(server_options(command, run.job), coordinator_, reception_options(),
                  [this](const std::string& what) { note(what); }) {
     service_.on_brain([](Coordinator& coordinator, Reception& reception, Instant now) {
       if (coordinator.round().state() == Round::State::kFailed) reception.reopen(now);
@@ -127,12 +167,10 @@ class Federated {
     options.unix_time = [] { return static_cast<std::int64_t>(std::time(nullptr)); };
     options.on_status = [this](const StatusRequest& request) { return answer(request); };
     options.on_frame = [this](const std::string& peer, const Frame& frame, bool received) {
-      record_frame(audit_, peer, frame, received);
-      run_.events.event(received ? "received" : "sent",
-                        {{"peer", peer}, {"message", name(kind_of(frame.message))}});
+      note_frame(peer, frame, received);
     };
     options.heartbeat =
-        std::chrono::seconds(std::max<std::int64_t>(1, run_.job.round.silent_seconds / 3));
+        std::chrono::seconds(std::clamp<std::int64_t>(run_.job.round.silent_seconds / 3, 1, 60));
     return options;
   }
 
@@ -146,9 +184,24 @@ class Federated {
     return status_json(coordinator_, job_hash(run_.job), connections, Service::now()).dump();
   }
 
-  void note(const std::string& what) {
-    run_.events.event("warning", {{"what", what}});
-    run_.progress.message("warning: " + what);
+  // What is received is refused where it cannot be written down; what is sent goes out.
+  void note_frame(const std::string& peer, const Frame& frame, bool received) {
+    try {
+      record_frame(audit_, peer, frame, received);
+      run_.events.event(received ? "received" : "sent",
+                        {{"peer", peer}, {"message", name(kind_of(frame.message))}});
+    } catch (const std::system_error&) {
+      if (received) throw;
+    }
+  }
+
+  void note(const std::string& what) noexcept {
+    try {
+      run_.progress.message("warning: " + what);
+      run_.events.event("warning", {{"what", what}});
+    } catch (const std::exception&) {
+      // The log's own disk may be what is full.
+    }
   }
 
   void collect() {
@@ -184,23 +237,36 @@ class Federated {
     });
   }
 
-  // Until everybody who uploaded has the bundle, or long enough.
+  // Until everybody who uploaded has the bundle, or long enough. Who has it is remembered: they do
+  // not come again after a restart.
   void deliver(const std::vector<std::byte>& bytes) {
-    service_.on_brain([&](Coordinator& c, Reception& reception, Instant now) {
-      if (!c.finished()) reception.publish(store_.blobs().add(bytes), {}, now);
-    });
+    std::set<std::string> waiting =
+        service_.on_brain([&](Coordinator& c, Reception& reception, Instant now) {
+          if (!c.finished()) reception.publish(store_.blobs().add(bytes), {}, now);
+          std::set<std::string> out;
+          for (const auto& [client, sha256] : c.round().uploads()) out.insert(client);
+          return out;
+        });
+    const std::size_t all = waiting.size();
+    std::set<std::string> delivered;
+    run_.folder.recall("delivered", [&](const json& saved) { saved.get_to(delivered); });
     const auto until =
         std::chrono::steady_clock::now() + std::chrono::minutes(run_.job.round.linger_minutes);
-    run_.progress.begin_stage("handing the bundle out", {{"clients", "", run_.job.clients.count}});
-    while (std::chrono::steady_clock::now() < until && !run_.stop.load()) {
-      const auto [delivered, all] = service_.on_brain([](Coordinator& c, Reception&, Instant) {
-        return std::pair(c.delivered().size(), c.updates().size());
-      });
-      run_.progress.advance(0, static_cast<std::int64_t>(delivered));
-      if (delivered >= all) break;
+    run_.progress.begin_stage("handing the bundle out",
+                              {{"clients", "", static_cast<std::int64_t>(all)}});
+    for (;;) {
+      const std::size_t before = delivered.size();
+      delivered.merge(
+          service_.on_brain([](Coordinator& c, Reception&, Instant) { return c.delivered(); }));
+      if (delivered.size() != before) run_.folder.remember("delivered", delivered);
+      for (const std::string& client : delivered) waiting.erase(client);
+      run_.progress.advance(0, static_cast<std::int64_t>(all - waiting.size()));
+      if (run_.stop.load()) throw Stopped("[coordinator] stopped while the bundle was handed out");
+      if (waiting.empty() || std::chrono::steady_clock::now() > until) break;
       std::this_thread::sleep_for(kLookEvery);
     }
-    run_.progress.end_stage("bundle handed out");
+    run_.progress.end_stage(std::to_string(all - waiting.size()) + " of " + std::to_string(all) +
+                            " clients have the bundle");
   }
 
   const Run& run_;

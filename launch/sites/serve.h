@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <nlohmann/json_fwd.hpp>
+#include <stdexcept>
 
 #include "launch/command_line.h"
 #include "launch/progress.h"

@@ -44,8 +44,10 @@ ServerHandlers Service::handlers() {
   };
   on.on_close = [this](const ConnectionPtr& connection, CloseCause, const std::string&) {
     const auto place = ids_.find(connection.get());
-    reception_.closed(place->second, now());
+    if (place == ids_.end()) return;
+    const Reception::Id id = place->second;
     ids_.erase(place);
+    reception_.closed(id, now());
   };
   on.on_refused = [this](const std::string& address, const std::string& reason) {
     on_trouble_("refused " + address + ": " + reason);
@@ -55,12 +57,12 @@ ServerHandlers Service::handlers() {
 }
 
 void Service::tick() {
+  server_->run_after(kTick, [this] { tick(); });
   reception_.tick(now());
   if (reception_.trouble() != trouble_) {
     trouble_ = reception_.trouble();
     on_trouble_(trouble_.empty() ? "events can be recorded again" : trouble_);
   }
-  server_->run_after(kTick, [this] { tick(); });
 }
 
 }  // namespace fedstill

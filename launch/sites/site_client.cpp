@@ -15,6 +15,7 @@
 #include "launch/sites/identity_folder.h"
 #include "launch/stages/client_plan.h"
 #include "model/atomic_file.h"
+#include "model/decode_error.h"
 #include "model/model_file.h"
 #include "training/fit.h"
 #include "training/threads.h"
@@ -25,8 +26,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMaxPoolBytes = std::size_t{4} << 30;
-constexpr int kMostHandshakeFailures = 5;
+constexpr std::size_t kMaxFileBytes = std::size_t{4} << 30;
+// What a coordinator may fill a site's disk with.
+constexpr BlobLimits kSiteLimits{kMaxFileBytes, 4 * kMaxFileBytes};
+constexpr std::int64_t kMaxClasses = 65'536;
+constexpr int kMostHandshakeFailures = 8;  // in a row: about two minutes
 
 std::vector<std::int64_t> all_of(std::int64_t count) {
   std::vector<std::int64_t> out(static_cast<std::size_t>(count));
@@ -42,7 +46,7 @@ class Site {
         name_(name),
         progress_(progress),
         own_(read_labelled(command.data)),
-        store_(command.state) {}
+        store_(command.state, kSiteLimits) {}
 
   std::int64_t samples() const { return own_.images->count(); }
   ClientStore& store() { return store_; }
@@ -51,7 +55,11 @@ class Site {
                                     const std::atomic<bool>& stop) {
     Job job = make_preset("quick");
     apply_toml(job, plan.settings, "the coordinator's settings");
+    check_plan(job, plan);
     set_thread_count(threads());
+    // Of another plan they would be refused.
+    plan_ = plan.job.substr(0, 16) + "-" + std::to_string(plan.round);
+    remove_checkpoints(plan_);
     const ClientTask task = task_of(job, plan);
     const ClientWorkload load = workload_of(job, samples());
     progress_.begin_stage("training", {{name_, command_.model, load.images()}});
@@ -61,16 +69,19 @@ class Site {
     const auto file = command_.state / "update.safetensors";
     write_model(file, result.update.graph);
     progress_.end_stage("trained on " + grouped(samples()) + " images");
-    for (const char* part : {"body", "head"}) {
-      std::error_code ignored;
-      std::filesystem::remove(checkpoint(part), ignored);
-    }
     return file;
+  }
+
+  // The update is in the store: what made it is not needed any more.
+  void tidy() const {
+    std::error_code ignored;
+    std::filesystem::remove(command_.state / "update.safetensors", ignored);
+    remove_checkpoints("");
   }
 
   // A bundle replaces the last one only if it can be read.
   std::filesystem::path keep_bundle(const std::filesystem::path& file) const {
-    const std::vector<std::byte> bytes = read_file(file, std::size_t{4} << 30);
+    const std::vector<std::byte> bytes = read_file(file, kMaxFileBytes);
     decode_bundle(bytes);
     const auto path = command_.state / "bundle.fsb";
     write_file_atomically(path, bytes);
@@ -94,13 +105,31 @@ class Site {
   }
 
   Images read_pool(const RoundPlan& plan) const {
-    const auto bytes = read_file(store_.blobs().path(plan.pool_hash), kMaxPoolBytes);
+    const auto bytes = read_file(store_.blobs().path(plan.pool_hash), kMaxFileBytes);
     return decode_idx_images({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()},
                              "the coordinator's pool");
   }
 
+  static void check_plan(const Job& job, const RoundPlan& plan) {
+    if (job.head.batch % 2 != 0 || plan.classes > kMaxClasses) {
+      throw DecodeError("[client] the coordinator's plan: head.batch " +
+                        std::to_string(job.head.batch) + ", " + std::to_string(plan.classes) +
+                        " classes; expected an even number, at most " +
+                        std::to_string(kMaxClasses));
+    }
+  }
+
   std::filesystem::path checkpoint(const std::string& part) const {
-    return command_.state / (part + ".checkpoint");
+    return command_.state / (part + "-" + plan_ + ".checkpoint");
+  }
+  void remove_checkpoints(const std::string& but_of_plan) const {
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(command_.state, ignored)) {
+      const std::string name = entry.path().filename().string();
+      if (!name.ends_with(".checkpoint")) continue;
+      if (!but_of_plan.empty() && name.ends_with("-" + but_of_plan + ".checkpoint")) continue;
+      std::filesystem::remove(entry.path(), ignored);
+    }
   }
 
   FitOptions fit_options(const std::string& part, std::int64_t before, std::int64_t images,
@@ -121,6 +150,7 @@ class Site {
   Progress& progress_;
   Dataset own_;
   ClientStore store_;
+  std::string plan_;  // that is being worked on
 };
 
 // A cut is the participant's to mend. A handshake that fails again and again is not one.
@@ -139,7 +169,8 @@ class Dialler {
       failures_ = 0;
       return channel;
     } catch (const DialError& error) {
-      if (error.step() == DialError::Step::kTls && ++failures_ >= kMostHandshakeFailures) throw;
+      failures_ = error.step() == DialError::Step::kTls ? failures_ + 1 : 0;
+      if (failures_ >= kMostHandshakeFailures) throw;
       throw ChannelClosed(error.what());
     }
   }
@@ -163,10 +194,8 @@ json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool
                          const std::atomic<bool>& unwanted) {
     return site.make_update(plan, report, unwanted);
   };
-  work.on_bundle = [&](const Delivery& delivery, const std::filesystem::path& file) {
-    result["bundle"] = site.keep_bundle(file).string();
-    result["sha256"] = delivery.bundle.sha256;
-    progress.message("bundle received: " + result["bundle"].get<std::string>());
+  work.on_state = [&](ClientSession::State state) {
+    if (state == ClientSession::State::kUploading) site.tidy();
   };
   AuditLog audit(command.state / "audit.jsonl");
   work.on_frame = [&](const Frame& frame, bool received) {
@@ -176,8 +205,12 @@ json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool
   Dialler dialler(command);
   switch (take_part(
       session, [&] { return dialler(); }, work, stop)) {
-    case Ending::kDone:
+    case Ending::kDone: {
+      const Delivery& last = site.store().bundles().back();
+      result["bundle"] = site.keep_bundle(site.store().blobs().path(last.bundle.sha256)).string();
+      result["sha256"] = last.bundle.sha256;
       return result;
+    }
     case Ending::kRefused:
       throw RefusedError("[client] the coordinator refused: " + session.refusal());
     case Ending::kStopped:

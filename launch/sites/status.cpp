@@ -7,14 +7,14 @@
 #include "launch/outside_text.h"
 #include "launch/progress.h"
 #include "launch/text_table.h"
+#include "transport/session_messages.h"
 
 namespace fedstill {
 namespace {
 
 using nlohmann::json;
 
-// About 250 bytes of JSON each, so that the reply stays below its limit.
-constexpr std::size_t kMostMembers = 3000;
+constexpr std::size_t kRoom = kMaxStatusBytes - 8192;  // for the members; the rest is small
 
 double seconds(Instant span) { return std::chrono::duration<double>(span).count(); }
 
@@ -69,9 +69,12 @@ json status_json(const Coordinator& coordinator, const std::string& job, std::si
                  Instant now) {
   const Round& round = coordinator.round();
   json members = json::array();
+  std::size_t bytes = 0;
   for (const auto& [client, facts] : round.members()) {
-    if (members.size() == kMostMembers) break;
-    members.push_back(member_json(coordinator, client, facts, now));
+    json member = member_json(coordinator, client, facts, now);
+    bytes += member.dump().size() + 1;
+    if (bytes > kRoom) break;
+    members.push_back(std::move(member));
   }
   return {{"job", job},
           {"round", round.number()},
@@ -83,6 +86,7 @@ json status_json(const Coordinator& coordinator, const std::string& job, std::si
           {"clients", round.members().size()},
           {"connections", connections},
           {"delivered", coordinator.delivered().size()},
+          {"left_out", round.members().size() - members.size()},
           {"members", std::move(members)}};
 }
 

@@ -90,12 +90,12 @@ ClientWorkload workload_of(const Job& job, std::int64_t samples) {
 }
 
 std::uint64_t client_stream(std::string_view name) {
-  const std::size_t digits = name.size() - (name.find_last_not_of("0123456789") + 1);
+  constexpr std::string_view kSimulated = "client-";
   std::uint64_t number = 0;
-  const std::string_view tail = name.substr(name.size() - digits);
-  if (digits > 0 &&
-      std::from_chars(tail.data(), tail.data() + tail.size(), number).ec == std::errc{}) {
-    return number;
+  if (name.starts_with(kSimulated)) {
+    const char* end = name.data() + name.size();
+    const auto read = std::from_chars(name.data() + kSimulated.size(), end, number);
+    if (read.ec == std::errc{} && read.ptr == end) return number;
   }
   constexpr std::uint64_t kOffset = 0xcbf29ce484222325, kPrime = 0x100000001b3;  // FNV-1a
   std::uint64_t hash = kOffset;

@@ -33,8 +33,8 @@ ClientTask client_task(const Job& job, Shard shard, ImageView pool, std::int64_t
                        std::uint64_t stream);
 ClientWorkload workload_of(const Job& job, std::int64_t samples);
 
-// The number a name ends with, or else a hash of the name: "client-07" draws the same in one
-// process and at its site.
+// The number behind "client-", as in simulated names, or else a hash of the name: "client-07" draws
+// the same in one process and at its site.
 std::uint64_t client_stream(std::string_view name);
 
 }  // namespace fedstill

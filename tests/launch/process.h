@@ -54,20 +54,36 @@ class Process {
   // Waits until the file holds the text; false if the program ended first. Polls the process, so no
   // guess about its speed is made.
   bool wait_for_text(const std::filesystem::path& file, const std::string& text) const {
-    const int handle = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
-    pollfd ended{handle, POLLIN, 0};
-    bool found = false;
-    while (!(found = text_of(file).find(text) != std::string::npos)) {
-      if (::poll(&ended, 1, 2) > 0) break;
-    }
-    ::close(handle);
-    return found;
+    return poll_until([&] { return text_of(file).find(text) != std::string::npos; });
+  }
+
+  // The same for a file whose name ends so.
+  bool wait_for_file(const std::filesystem::path& folder, const std::string& ending) const {
+    return poll_until([&] {
+      std::error_code ignored;
+      for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+        if (entry.path().filename().string().ends_with(ending)) return true;
+      }
+      return false;
+    });
   }
 
   std::string out() const { return text_of(files_ / "out"); }
   std::string err() const { return text_of(files_ / "err"); }
 
  private:
+  template <typename Condition>
+  bool poll_until(const Condition& holds) const {
+    const int handle = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
+    pollfd ended{handle, POLLIN, 0};
+    bool found = false;
+    while (!(found = holds())) {
+      if (::poll(&ended, 1, 2) > 0) break;
+    }
+    ::close(handle);
+    return found;
+  }
+
   [[noreturn]] void become(const std::vector<std::string>& arguments) const {
     redirect("out", STDOUT_FILENO);
     redirect("err", STDERR_FILENO);

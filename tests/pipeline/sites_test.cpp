@@ -136,8 +136,8 @@ TEST_F(Sites, ACoordinatorKilledInEveryPhaseGoesOn) {
 TEST_F(Sites, AClientKilledWhileItTrainsGoesOn) {
   start_coordinator();
   start_clients();
-  const auto checkpoint = work_ / client_of(1) / "body.checkpoint";
-  ASSERT_TRUE(clients_[1]->wait_for_text(checkpoint, "f")) << clients_[1]->err();
+  ASSERT_TRUE(clients_[1]->wait_for_file(work_ / client_of(1), ".checkpoint"))
+      << clients_[1]->err();
   clients_[1]->signal(SIGKILL);
   EXPECT_EQ(clients_[1]->wait(), -SIGKILL);
   start_client(1);
@@ -155,6 +155,15 @@ TEST_F(Sites, AStoppedCoordinatorTellsHowToGoOn) {
   start_client(1);
   start_client(2);
   expect_the_same_student();
+}
+
+TEST_F(Sites, AnotherJobForTheSameStateIsRefused) {
+  start_coordinator();
+  kill_coordinator();
+  const Finished found = run_program({"coordinator", "--state", state().string(), "--identity",
+                                      identity("hub").string(), "--set", "clients.count=4",
+                                      "--listen", "127.0.0.1:0"});
+  EXPECT_EQ(found.code, 3) << found.err;
 }
 
 TEST_F(Sites, StatusNamesTheMembers) {
