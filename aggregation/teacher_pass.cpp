@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <cmath>
@@ -137,9 +138,9 @@ class Pass {
 
   void evaluate(std::int64_t client) {
     check_not_stopped();
-    const Graph graph = read_teacher(teachers_[static_cast<std::size_t>(client)], options_, client);
-    check_graph(graph, sample_shape(images_), cache_.key().classes, client);
-    Predictions predictions = predict_both(graph, client);
+    const Teacher& teacher = teachers_[static_cast<std::size_t>(client)];
+    Predictions predictions =
+        teacher.predictions ? read_predictions(teacher, client) : predict_both(teacher, client);
     if (const std::string warning = clean(predictions); !warning.empty()) {
       const std::scoped_lock lock(mutex_);
       if (options_.on_warning) options_.on_warning(client, warning);
@@ -147,7 +148,21 @@ class Pass {
     cache_.write(client, predictions.logits, predictions.confidences);
   }
 
-  Predictions predict_both(const Graph& graph, std::int64_t client) {
+  Predictions read_predictions(const Teacher& teacher, std::int64_t client) {
+    const PredictionsShape& shape = *teacher.predictions;
+    require(shape.samples == images_.count() && shape.classes == cache_.key().classes, client,
+            "predictions of other images");
+    require(sha256_hex_of_file(teacher.model) == teacher.hash, client,
+            teacher.model.string() + " no longer has hash " + teacher.hash);
+    const PoolPredictions said = read_predictions_file(teacher.model, shape);
+    progress(client, images_.count());
+    return {.logits = at::tensor(said.logits).reshape({shape.samples, shape.classes}),
+            .confidences = at::tensor(said.confidences)};
+  }
+
+  Predictions predict_both(const Teacher& teacher, std::int64_t client) {
+    const Graph graph = read_teacher(teacher, options_, client);
+    check_graph(graph, sample_shape(images_), cache_.key().classes, client);
     std::vector<std::string> outputs{"logits"};
     if (graph.outputs.contains("confidence")) outputs.emplace_back("confidence");
     const auto values = predict(graph, outputs, images_, normalisation_, options_.block,

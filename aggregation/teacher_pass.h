@@ -3,6 +3,7 @@
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,14 +11,17 @@
 #include "aggregation/prediction_cache.h"
 #include "data/batches.h"
 #include "data/images.h"
+#include "data/predictions_file.h"
 
 namespace fedstill {
 
-// One uploaded model on disk, read when its turn comes: at most `workers` teachers are in memory.
+// One upload on disk, read when its turn comes: at most `workers` teachers are in memory.
 struct Teacher {
   std::filesystem::path model;
   std::string hash;
   std::int64_t sample_count = 0;
+  // Set where the file holds no model but what it says about these very images.
+  std::optional<PredictionsShape> predictions = {};
 };
 
 struct TeacherPassOptions {
@@ -37,9 +41,10 @@ struct TeacherPassOptions {
 // finite, both are replaced by zeros (no opinion, least confidence); a confidence outside [0, 1] is
 // clamped. on_warning says whose and how many.
 //
-// Throws DecodeError where a model's bytes, hash, input or outputs are not what was accepted,
-// naming the client; Stopped when asked to stop (parts that are done stay); std::invalid_argument
-// without teachers or images; std::system_error on I/O errors.
+// Throws DecodeError where a model's bytes, hash, input or outputs are not what was accepted, or a
+// predictions file is of other images, naming the client; Stopped when asked to stop (parts that
+// are done stay); std::invalid_argument without teachers or images; std::system_error on I/O
+// errors.
 PredictionCache teacher_pass(std::span<const Teacher> teachers, const ImageView& images,
                              std::string images_hash, std::int64_t classes,
                              const Normalisation& normalisation, const std::filesystem::path& cache,

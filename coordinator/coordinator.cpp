@@ -112,6 +112,10 @@ std::vector<AcceptedUpdate> Coordinator::updates() const {
   return updates;
 }
 
+PredictionsShape Coordinator::pool() const {
+  return {options_.plan.pool_hash, options_.pool_samples, options_.classes};
+}
+
 Reaction Coordinator::accept_join(const std::string& peer, const Join& join, Instant now) {
   if (const std::string problem = find_join_problem(peer, join); !problem.empty()) {
     return refuse("", Refusal::kFinal, problem);
@@ -148,6 +152,9 @@ std::string Coordinator::find_join_problem(const std::string& peer, const Join& 
   }
   if (const auto excluded = exclusions_.find(peer); excluded != exclusions_.end()) {
     return "[join] excluded: " + excluded->second;
+  }
+  if (join.mode == Participation::kPredictions && options_.pool_samples < 1) {
+    return "[join] this job takes models, not predictions";
   }
   if (join.sample_count >= 1 && join.sample_count <= options_.max_sample_count) return {};
   return "[join] sample_count: found " + std::to_string(join.sample_count) + ", expected 1 to " +
@@ -202,9 +209,9 @@ std::string Coordinator::find_mismatch(const std::string& peer, const StoredUplo
 }
 
 std::string Coordinator::find_content_problem(const StoredUpload& claim) const {
-  if (claim.mode == Participation::kPredictions) return "[upload] predictions are not taken";
-  return find_update_problem(store_.blobs().path(claim.sha256), options_.image, options_.classes,
-                             options_.update);
+  const auto file = store_.blobs().path(claim.sha256);
+  if (claim.mode == Participation::kPredictions) return find_predictions_problem(file, pool());
+  return find_update_problem(file, options_.image, options_.classes, options_.update);
 }
 
 RoundPlan Coordinator::plan() const {

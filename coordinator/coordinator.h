@@ -13,20 +13,19 @@
 #include "coordinator/round.h"
 #include "coordinator/store.h"
 #include "coordinator/update_check.h"
+#include "data/predictions_file.h"
 #include "transport/frame.h"
 
 namespace fedstill {
 
 struct CoordinatorOptions {
   RoundOptions round;
-  // Sent to every client, with number and student of the round put in: `round` is the first,
-  // `rounds` how many there are.
-  RoundPlan plan;
-  ImageShape image;          // an update must have this input…
+  RoundPlan plan;    // as sent, with number and student put in; `round` is the first of `rounds`
+  ImageShape image;  // an update must have this input…
   std::int64_t classes = 0;  // …this many logits
   std::int64_t max_sample_count = 100'000'000;
   UpdateLimits update;
-  std::uint64_t max_predictions_bytes = std::uint64_t{4} << 30;
+  std::int64_t pool_samples = 0;  // images in the pool; 0: predictions are not taken
 };
 
 // What a frame leads to, for the one who sent it.
@@ -71,7 +70,7 @@ class Coordinator {
   std::vector<Frame> news() const;
   bool finished() const;  // the last round was published
 
-  // The administrator's. Throws std::invalid_argument for a client that never joined.
+  // By the administrator; std::invalid_argument for a client that never joined.
   void exclude(const std::string& client, const std::string& reason, Instant now);
   void readmit(const std::string& client, Instant now);
   void reopen(Instant now);  // a failed round
@@ -81,6 +80,7 @@ class Coordinator {
   const std::optional<StoredResult>& last_result() const { return last_result_; }
   const std::set<std::string>& delivered() const { return delivered_; }  // have the last bundle
   std::vector<AcceptedUpdate> updates() const;  // of the round, by client name
+  PredictionsShape pool() const;                // what predictions must be about
 
  private:
   Reaction accept_join(const std::string& peer, const Join& join, Instant now);

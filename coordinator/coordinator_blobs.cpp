@@ -64,7 +64,7 @@ Reaction Coordinator::accept_request(const std::string& peer, const BlobRequest&
 
 std::uint64_t Coordinator::max_bytes(Participation mode) const {
   const std::uint64_t limit = mode == Participation::kModel ? options_.update.file.max_file_bytes
-                                                            : options_.max_predictions_bytes;
+                                                            : predictions_file_bytes(pool());
   return std::min(limit, store_.blobs().limits().max_blob_bytes);
 }
 

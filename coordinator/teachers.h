@@ -7,7 +7,10 @@
 
 namespace fedstill {
 
-// The accepted updates as the teacher pass wants them, in the same order.
-std::vector<Teacher> teachers_of(const std::vector<AcceptedUpdate>& updates);
+// The accepted updates as the teacher pass wants them, in the same order; pool is what predictions
+// are about. Nobody can check how many images a client that shows no model was trained on, so it
+// counts with at most the median of all clients.
+std::vector<Teacher> teachers_of(const std::vector<AcceptedUpdate>& updates,
+                                 const PredictionsShape& pool = {});
 
 }  // namespace fedstill

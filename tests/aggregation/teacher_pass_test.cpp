@@ -4,6 +4,7 @@
 #include <ATen/ops/full.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <fstream>
 #include <limits>
 #include <system_error>
@@ -86,6 +87,26 @@ class TeacherPassTest : public testing::Test {
   Normalisation normalisation_{.mean = {0.4F}, .deviation = {0.3F}};
   TeacherPassOptions options_;
 };
+
+TEST_F(TeacherPassTest, PredictionsStandInForAModel) {
+  add_three();
+  const PredictionCache models = pass("models");
+  const PredictionsShape shape{std::string(64, 'a'), kImages, kClasses};
+  const fs::path file = folder_ / "predictions";
+  write_predictions_file(file, shape, models.logits(0), models.confidences(0));
+  teachers_[0] = {file, sha256_hex_of_file(file), 100, shape};
+  const PredictionCache mixed = pass("mixed");
+  for (std::int64_t client = 0; client < 3; ++client) {
+    EXPECT_TRUE(std::ranges::equal(mixed.logits(client), models.logits(client)));
+    EXPECT_TRUE(std::ranges::equal(mixed.confidences(client), models.confidences(client)));
+  }
+  teachers_[0].predictions->samples = 3;
+  fs::remove(folder_ / "cache");
+  EXPECT_THAT(failure(), HasSubstr("client 0: predictions of other images"));
+  teachers_[0].predictions = shape;
+  teachers_[0].hash = std::string(64, 'b');
+  EXPECT_THAT(failure(), HasSubstr("no longer has hash"));
+}
 
 TEST_F(TeacherPassTest, WritesWhatEveryModelPredicts) {
   add_three();

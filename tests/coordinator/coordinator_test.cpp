@@ -6,6 +6,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "model/atomic_file.h"
 #include "model/decode_error.h"
 #include "model/sha256.h"
 #include "tests/coordinator/fixture.h"
@@ -454,6 +455,80 @@ TEST_F(CoordinatorTest, AnUpdateThatCountedWhenTheRoundClosedCounts) {
     EXPECT_EQ(coordinator_->updates().size(), 3U);
     EXPECT_EQ(member("a"), Round::Member::kExcluded);
   }
+}
+
+// Predictions instead of a model.
+class PredictionsTest : public CoordinatorTest {
+ protected:
+  void SetUp() override {
+    CoordinatorOptions options = some_options();
+    options.pool_samples = 4;
+    open(options);
+  }
+  std::vector<std::byte> file(float first = 1.0F, std::string pool = std::string(64, 'b')) {
+    std::vector<float> logits(12, 0.5F), confidences(4, 0.25F);
+    logits[0] = first;
+    const auto path = folder_.path() / "file";
+    write_predictions_file(path, {std::move(pool), 4, 3}, logits, confidences);
+    return read_file(path, 1 << 20);
+  }
+  Message join_with_predictions(const std::string& client, std::int64_t samples = 100) {
+    return tell(client, Join{client, "secret", samples, Participation::kPredictions});
+  }
+  Acknowledgement predict(const std::string& client, const std::vector<std::byte>& body,
+                          std::int64_t samples = 100) {
+    const std::string sha256 = sha256_hex(body);
+    Message answer = tell(client, BlobOffer{sha256, body.size(), "predictions"});
+    if (std::holds_alternative<Acknowledgement>(answer)) return std::get<Acknowledgement>(answer);
+    answer = tell(client, BlobChunk{sha256, 0}, body);
+    EXPECT_TRUE(std::holds_alternative<BlobProgress>(answer));
+    return std::get<Acknowledgement>(tell(client, Predictions{kRound, client, sha256, samples}));
+  }
+};
+
+TEST_F(PredictionsTest, BothWaysInOneRound) {
+  join_with_predictions("a");
+  EXPECT_TRUE(predict("a", file()).accepted);
+  join_and_upload("b", 1);
+  join_with_predictions("c", 9000);
+  EXPECT_TRUE(predict("c", file(2.0F), 9000).accepted);
+  EXPECT_EQ(coordinator_->round().state(), Round::State::kClosed);
+  const auto updates = coordinator_->updates();
+  ASSERT_EQ(updates.size(), 3U);
+  EXPECT_EQ(updates[0].mode, Participation::kPredictions);
+  EXPECT_EQ(updates[1].mode, Participation::kModel);
+  EXPECT_EQ(read_predictions_file(updates[2].file, coordinator_->pool()).logits[0], 2.0F);
+}
+
+TEST_F(PredictionsTest, AreNotTakenWhereTheJobHasNoUseForThem) {
+  open(some_options());
+  expect_refused(join_with_predictions("a"), "takes models");
+}
+
+TEST_F(PredictionsTest, ThatMeanNothingAreRefused) {
+  join_with_predictions("a");
+  auto nan = file();
+  nan[130] = nan[131] = std::byte{0xFF};
+  expect_refused(predict("a", nan), "a logit: found");
+  expect_refused(predict("a", file(1.0F, std::string(64, 'c'))), "of this pool");
+  auto longer = file();
+  longer.push_back(std::byte{0});
+  expect_refused(predict("a", longer), "expected at most");
+  auto shorter = file();
+  shorter.pop_back();
+  expect_refused(predict("a", shorter), "bytes, expected");
+  const auto model = encode_model(tiny_update(1));
+  expect_refused(tell("a", BlobOffer{sha256_hex(model), model.size(), "update"}), "purpose");
+  EXPECT_TRUE(predict("a", file()).accepted);
+}
+
+TEST_F(PredictionsTest, SurviveARestart) {
+  join_with_predictions("a");
+  predict("a", file());
+  SetUp();
+  EXPECT_EQ(coordinator_->updates().at(0).mode, Participation::kPredictions);
+  const auto other_way = std::get<Acknowledgement>(join("a"));
+  EXPECT_EQ(other_way.reason, "[join] differs from the first one");
 }
 
 // Several rounds.
