@@ -19,7 +19,8 @@ namespace {
 
 using fedstill::Instant;
 using fedstill::Round;
-using namespace std::chrono_literals;
+using std::chrono_literals::operator""min;
+using std::chrono_literals::operator""s;
 
 enum class Kind : unsigned char { kHonest, kSlow, kComesAndGoes, kDies, kPretends, kRepeats };
 

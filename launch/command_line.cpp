@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "launch/command_line_options.h"
 #include "launch/command_line_sites.h"
 #include "launch/job_file.h"
 #include "launch/suggestion.h"
@@ -36,14 +37,10 @@ struct Commands {
   VersionCommand version;
 };
 
-void add_json(CLI::App& app, bool& json) {
-  app.add_flag("--json", json, "one JSON object on stdout, nothing else");
-}
-
 void add_simulate(CLI::App& root, SimulateCommand& c) {
   CLI::App& app = *root.add_subcommand("simulate", "run a whole job on this machine");
   app.add_option("job", c.job, "job file (TOML); without one the preset is run");
-  app.add_option("--preset", c.preset, "what the job file starts from: quick or full");
+  add_preset(app, c.preset);
   app.add_option("--run", c.run, "folder of this run (default: runs/<date>-<time>)");
   app.add_option("--resume", c.resume, "go on with the run in this folder");
   app.add_option("--clients-from", c.clients_from,
@@ -51,11 +48,9 @@ void add_simulate(CLI::App& root, SimulateCommand& c) {
                  "data, clients and seed");
   app.add_option("--workers", c.workers, "clients trained at once (default: one per core)");
   app.add_option("--seed", c.seed, "short for --set run.seed=SEED");
-  app.add_option("--set", c.assignments, "section.key=value over the job file; may be repeated")
-      ->type_size(1)
-      ->allow_extra_args(false);
+  add_assignments(app, c.assignments);
   app.add_flag("--print-job", c.print_job, "write the effective job to stdout and stop");
-  app.add_flag("--quiet,-q", c.quiet, "no progress");
+  add_quiet(app, c.quiet);
   add_json(app, c.json);
   app.footer(R"(Examples:
   fedstill simulate --print-job > job.toml     a commented job file to edit

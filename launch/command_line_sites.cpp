@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "launch/command_line_options.h"
+
 namespace fedstill {
 namespace {
 
@@ -12,7 +14,7 @@ CLI::App& add_action(CLI::App& cert, CertCommand& c, const char* name, const cha
                      const char* folder) {
   CLI::App& action = *cert.add_subcommand(name, what);
   if (folder != nullptr) action.add_option("folder", c.folder, folder)->required();
-  action.add_flag("--json", c.json, "one JSON object on stdout, nothing else");
+  add_json(action, c.json);
   return action;
 }
 
@@ -24,9 +26,7 @@ void add_authority_actions(CLI::App& cert, CertCommand& c) {
   sign.add_option("request", c.file, "the site.csr that came from the site")->required();
   sign.add_option("--out", c.out, "the certificate (default: beside the request)");
   sign.add_option("--role", c.role, "needed to grant coordinator or admin");
-  sign.add_option("--host", c.hosts, "name or address of a coordinator; may be repeated")
-      ->type_size(1)
-      ->allow_extra_args(false);
+  add_repeated(sign, "--host", c.hosts, "name or address of a coordinator; may be repeated");
   sign.add_option("--days", c.days, "how long it is valid (default: 365)");
   CLI::App& revoke =
       add_action(cert, c, "revoke", "at the authority: take a certificate back", kAuthority);
@@ -58,13 +58,9 @@ void add_cert(CLI::App& root, CertCommand& c) {
   fedstill cert install hospital-a hospital-a.crt authority/ca.crt)");
 }
 
-void add_json(CLI::App& app, bool& json) {
-  app.add_flag("--json", json, "one JSON object on stdout, nothing else");
-}
-
 void add_whom(CLI::App& app, std::string& coordinator, std::filesystem::path& identity) {
   app.add_option("--coordinator", coordinator, "HOST:PORT of the coordinator")->required();
-  app.add_option("--identity", identity, "folder with site.key, site.crt and ca.crt")->required();
+  add_identity(app, identity);
 }
 
 void add_coordinator(CLI::App& root, CoordinatorCommand& c) {
@@ -73,14 +69,12 @@ void add_coordinator(CLI::App& root, CoordinatorCommand& c) {
   app.add_option("--state", c.state, "folder for all that must survive; the same again goes on")
       ->required();
   app.add_option("--listen", c.listen, "ADDRESS:PORT (default: 0.0.0.0:7443)");
-  app.add_option("--identity", c.identity, "folder with site.key, site.crt and ca.crt")->required();
+  add_identity(app, c.identity);
   app.add_option("--revoked", c.revoked, "the authority's revoked.txt; re-read while running");
   app.add_option("--allowed", c.allowed, "names that may take part, one a line; re-read");
-  app.add_option("--preset", c.preset, "what the job file starts from: quick or full");
-  app.add_option("--set", c.assignments, "section.key=value over the job file; may be repeated")
-      ->type_size(1)
-      ->allow_extra_args(false);
-  app.add_flag("--quiet,-q", c.quiet, "no progress");
+  add_preset(app, c.preset);
+  add_assignments(app, c.assignments);
+  add_quiet(app, c.quiet);
   add_json(app, c.json);
   app.footer(
       "Example:\n  fedstill coordinator job.toml --state state --identity hub --listen "
@@ -98,7 +92,7 @@ void add_client(CLI::App& root, ClientCommand& c) {
   app.add_option("--proxy", c.proxy, "HTTP proxy HOST:PORT");
   app.add_option("--bytes-per-second", c.bytes_per_second, "limit each way (default: none)")
       ->check(CLI::Range(std::int64_t{1024}, std::int64_t{1} << 50));
-  app.add_flag("--quiet,-q", c.quiet, "no progress");
+  add_quiet(app, c.quiet);
   add_json(app, c.json);
   app.footer(
       "Example:\n  fedstill client --coordinator hub.example:7443 --identity hospital-a --data "
@@ -138,12 +132,10 @@ void add_shards(CLI::App& root, ShardsCommand& c) {
   CLI::App& app = *root.add_subcommand(
       "shards", "write each client's images of a job into a folder, to try many processes");
   app.add_option("job", c.job, "job file (TOML); without one the preset is dealt out");
-  app.add_option("--preset", c.preset, "what the job file starts from: quick or full");
+  add_preset(app, c.preset);
   app.add_option("--out", c.out, "folder for the clients' folders")->required();
-  app.add_option("--set", c.assignments, "section.key=value over the job file; may be repeated")
-      ->type_size(1)
-      ->allow_extra_args(false);
-  app.add_flag("--json", c.json, "one JSON object on stdout, nothing else");
+  add_assignments(app, c.assignments);
+  add_json(app, c.json);
   app.footer("Example:\n  fedstill shards job.toml --out sites");
 }
 

@@ -220,6 +220,14 @@ void apply_job_file(Job& job, const std::filesystem::path& path) {
   apply_toml(job, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
 }
 
+Job assemble_job(std::string_view preset, const std::filesystem::path& file,
+                 const std::vector<std::string>& assignments) {
+  Job job = make_preset(preset);
+  if (!file.empty()) apply_job_file(job, file);
+  for (const auto& assignment : assignments) apply_assignment(job, assignment);
+  return job;
+}
+
 void apply_assignment(Job& job, const std::string& assignment) {
   const std::string where = "[job] --set " + assignment;
   const std::size_t equals = assignment.find('=');

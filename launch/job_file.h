@@ -19,6 +19,10 @@ Job make_preset(std::string_view name);  // throws JobError
 void apply_toml(Job& job, std::string_view text, const std::string& origin);
 void apply_job_file(Job& job, const std::filesystem::path& path);
 
+// What a command asks for: the preset, then the job file if one is given, then the assignments.
+Job assemble_job(std::string_view preset, const std::filesystem::path& file,
+                 const std::vector<std::string>& assignments);
+
 // "clients.count=20". The value is TOML, or bare text where a string is wanted, or a list of bare
 // names separated by commas.
 void apply_assignment(Job& job, const std::string& assignment);

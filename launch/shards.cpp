@@ -13,9 +13,7 @@
 namespace fedstill {
 
 nlohmann::json write_shards(const ShardsCommand& command) {
-  Job job = make_preset(command.preset);
-  if (!command.job.empty()) apply_job_file(job, command.job);
-  for (const auto& assignment : command.assignments) apply_assignment(job, assignment);
+  const Job job = assemble_job(command.preset, command.job, command.assignments);
   check_job(job);
   const Material material = load_material(job);
   nlohmann::json sites = nlohmann::json::array();

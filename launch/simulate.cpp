@@ -103,23 +103,14 @@ json resume(const SimulateCommand& command, Progress& progress, std::atomic<bool
   set_workers(job, command);
   check_job(job);
   resolve_machine(job);  // a job file written by hand may leave it open, and --workers 0 does
-  const Material material = load_material(job, folder.file("split.json"));
-  // A kill between the folder and these two leaves none; nothing was made from them yet.
-  write_split(folder.file("split.json"), material.split);
-  if (folder.recall("data")) {
-    check_same_data(folder.path(), material);
-  } else {
-    remember_data(folder, material);
-  }
+  const Material material = material_of_run(job, folder);
   return run_in_folder(job, folder, material, true, progress, stop);
 }
 
 }  // namespace
 
 Job effective_job(const SimulateCommand& command) {
-  Job job = make_preset(command.preset);
-  if (!command.job.empty()) apply_job_file(job, command.job);
-  for (const auto& assignment : command.assignments) apply_assignment(job, assignment);
+  Job job = assemble_job(command.preset, command.job, command.assignments);
   if (command.seed) apply_assignment(job, "run.seed=" + std::to_string(*command.seed));
   set_workers(job, command);
   check_job(job);

@@ -17,7 +17,21 @@
 namespace fedstill {
 namespace {
 
-using namespace x509;
+using x509::Certificate;
+using x509::CertificateError;
+using x509::check;
+using x509::fingerprint;
+using x509::Key;
+using x509::make_key;
+using x509::read_certificate;
+using x509::read_key;
+using x509::read_request;
+using x509::Request;
+using x509::set_subject;
+using x509::subject_entry;
+using x509::time_text;
+using x509::write_certificate;
+using x509::write_key;
 
 constexpr std::size_t kMaxListBytes = std::size_t{16} << 20;
 constexpr long kDay = 24L * 3600;
@@ -32,7 +46,7 @@ void add_extension(X509* certificate, X509* issuer, int nid, const std::string& 
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);
   X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
-  const std::unique_ptr<X509_EXTENSION, Freed<X509_EXTENSION_free>> extension(
+  const std::unique_ptr<X509_EXTENSION, OpensslFree<X509_EXTENSION_free>> extension(
       X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str()));
   check(extension != nullptr && X509_add_ext(certificate, extension.get(), -1) == 1,
         "'" + value + "' cannot stand in a certificate");
@@ -42,7 +56,7 @@ void set_serial(X509* certificate) {
   std::array<unsigned char, 16> bytes{};
   check(RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) == 1, "no random numbers");
   bytes[0] &= 0x7F;  // positive
-  const std::unique_ptr<BIGNUM, Freed<BN_free>> number(
+  const std::unique_ptr<BIGNUM, OpensslFree<BN_free>> number(
       BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
   check(number != nullptr &&
             BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr,
@@ -69,7 +83,7 @@ Certificate blank(EVP_PKEY* key, int days) {
 std::string alternative_names_of(const SignOptions& options) {
   std::string out;
   for (const std::string& host : options.hosts) {
-    const std::unique_ptr<ASN1_OCTET_STRING, Freed<ASN1_OCTET_STRING_free>> address(
+    const std::unique_ptr<ASN1_OCTET_STRING, OpensslFree<ASN1_OCTET_STRING_free>> address(
         a2i_IPADDRESS(host.c_str()));
     const bool plain = std::ranges::all_of(host, [](unsigned char c) {
       return std::isalnum(c) != 0 || c == '.' || c == '-' || c == ':';

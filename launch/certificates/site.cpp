@@ -9,7 +9,23 @@
 namespace fedstill {
 namespace {
 
-using namespace x509;
+using x509::alternative_names;
+using x509::Certificate;
+using x509::CertificateError;
+using x509::check;
+using x509::fingerprint;
+using x509::Key;
+using x509::make_key;
+using x509::read_certificate;
+using x509::read_key;
+using x509::read_request;
+using x509::Request;
+using x509::set_subject;
+using x509::subject_entry;
+using x509::time_text;
+using x509::write_certificate;
+using x509::write_key;
+using x509::write_request;
 
 bool is_request(const std::filesystem::path& path) {
   try {
@@ -21,8 +37,9 @@ bool is_request(const std::filesystem::path& path) {
 }
 
 void check_chain(X509* certificate, X509* authority, const std::filesystem::path& path) {
-  const std::unique_ptr<X509_STORE, Freed<X509_STORE_free>> store(X509_STORE_new());
-  const std::unique_ptr<X509_STORE_CTX, Freed<X509_STORE_CTX_free>> context(X509_STORE_CTX_new());
+  const std::unique_ptr<X509_STORE, OpensslFree<X509_STORE_free>> store(X509_STORE_new());
+  const std::unique_ptr<X509_STORE_CTX, OpensslFree<X509_STORE_CTX_free>> context(
+      X509_STORE_CTX_new());
   check(X509_STORE_add_cert(store.get(), authority) == 1 &&
             X509_STORE_CTX_init(context.get(), store.get(), certificate, nullptr) == 1,
         "checking " + path.string());

@@ -11,20 +11,17 @@
 #include <cstdio>
 #include <ctime>
 #include <span>
-#include <string_view>
 
 #include "model/atomic_file.h"
 
 namespace fedstill::x509 {
 namespace {
 
-using Bio = std::unique_ptr<BIO, Freed<BIO_free_all>>;
-
 constexpr std::size_t kMaxPemBytes = 64 * 1024;
 
-Bio open_file(const std::filesystem::path& path) {
+BioHandle open_file(const std::filesystem::path& path) {
   const std::vector<std::byte> bytes = read_file(path, kMaxPemBytes);
-  Bio bio(BIO_new(BIO_s_mem()));
+  BioHandle bio(BIO_new(BIO_s_mem()));
   check(bio != nullptr && (bytes.empty() ||
                            BIO_write(bio.get(), bytes.data(), static_cast<int>(bytes.size())) > 0),
         "memory");
@@ -33,7 +30,7 @@ Bio open_file(const std::filesystem::path& path) {
 
 template <typename Handle, typename Read>
 Handle read_pem(const std::filesystem::path& path, const char* kind, Read read) {
-  const Bio bio = open_file(path);
+  const BioHandle bio = open_file(path);
   // A password is never asked for: a service could not answer.
   static constexpr auto kNoPassword = [](char*, int, int, void*) { return 0; };
   Handle handle(read(bio.get(), nullptr, +kNoPassword, nullptr));
@@ -43,7 +40,7 @@ Handle read_pem(const std::filesystem::path& path, const char* kind, Read read) 
 
 template <typename Write>
 std::string to_pem(Write write) {
-  const Bio bio(BIO_new(BIO_s_mem()));
+  const BioHandle bio(BIO_new(BIO_s_mem()));
   check(bio != nullptr && write(bio.get()) == 1, "writing PEM");
   char* text = nullptr;
   const auto length = BIO_get_mem_data(bio.get(), &text);
@@ -139,8 +136,9 @@ void set_subject(X509_NAME* name, const std::string& common_name, const std::str
 
 std::vector<std::string> alternative_names(X509* certificate) {
   std::vector<std::string> out;
-  const std::unique_ptr<GENERAL_NAMES, Freed<GENERAL_NAMES_free>> names(static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  const std::unique_ptr<GENERAL_NAMES, OpensslFree<GENERAL_NAMES_free>> names(
+      static_cast<GENERAL_NAMES*>(
+          X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* entry = sk_GENERAL_NAME_value(names.get(), i);
     int type = 0;
@@ -155,16 +153,9 @@ std::vector<std::string> alternative_names(X509* certificate) {
 }
 
 std::string fingerprint(X509* certificate) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned length = 0;
-  check(X509_digest(certificate, EVP_sha256(), digest.data(), &length) == 1, "fingerprint");
-  std::string text;
-  for (unsigned i = 0; i < length; ++i) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    text += kDigits[digest[i] >> 4];
-    text += kDigits[digest[i] & 15U];
-  }
-  return text;
+  std::string print = identity_of(certificate).fingerprint;
+  check(!print.empty(), "fingerprint");
+  return print;
 }
 
 std::string time_text(const ASN1_TIME* time) {

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "transport/tls/openssl_handles.h"
+
 namespace fedstill::x509 {
 
 // A certificate, a request or a key is not what it has to be, or does not belong to another.
@@ -17,13 +19,9 @@ class CertificateError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-template <auto Free>
-struct Freed {
-  void operator()(auto* handle) const { Free(handle); }
-};
-using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
-using Request = std::unique_ptr<X509_REQ, Freed<X509_REQ_free>>;
+using Key = KeyHandle;
+using Certificate = CertificateHandle;
+using Request = std::unique_ptr<X509_REQ, OpensslFree<X509_REQ_free>>;
 
 // Throws CertificateError with what OpenSSL says unless the call succeeded. The one way out of
 // OpenSSL's error codes.

@@ -39,9 +39,7 @@ constexpr std::uint64_t kFramesPerSecond = 2000;
 constexpr std::size_t kMoreConnections = 64;  // administrators, and clients coming back
 
 Job job_of(const CoordinatorCommand& command) {
-  Job job = make_preset(command.preset);
-  if (!command.job.empty()) apply_job_file(job, command.job);
-  for (const auto& assignment : command.assignments) apply_assignment(job, assignment);
+  Job job = assemble_job(command.preset, command.job, command.assignments);
   check_job(job);
   if (job.clients.liars > 0) {
     throw JobError("[job] clients.liars = " + std::to_string(job.clients.liars) +
@@ -283,13 +281,7 @@ class Federated {
 json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bool>& stop) {
   Job job;
   const RunFolder folder = open_state(command, job);
-  const Material material = load_material(job, folder.file("split.json"));
-  write_split(folder.file("split.json"), material.split);
-  if (folder.recall("data")) {
-    check_same_data(folder.path(), material);
-  } else {
-    remember_data(folder, material);
-  }
+  const Material material = material_of_run(job, folder);
   EventLog events(folder.path());
   const Run run{job, folder, events, progress, stop};
   Federated federated(command, run, material);

@@ -81,4 +81,16 @@ void remember_data(const RunFolder& folder, const Material& material) {
   folder.remember("data", {{"sha256", material.data.hash()}});
 }
 
+Material material_of_run(const Job& job, const RunFolder& folder) {
+  Material material = load_material(job, folder.file("split.json"));
+  // A kill between the folder and these two leaves none; nothing was made from them yet.
+  write_split(folder.file("split.json"), material.split);
+  if (folder.recall("data")) {
+    check_same_data(folder.path(), material);
+  } else {
+    remember_data(folder, material);
+  }
+  return material;
+}
+
 }  // namespace fedstill

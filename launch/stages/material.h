@@ -36,4 +36,8 @@ Material load_material(const Job& job, const std::filesystem::path& saved_split 
 void check_same_data(const std::filesystem::path& run, const Material& material);
 void remember_data(const RunFolder& folder, const Material& material);
 
+// The material of a run that may have begun before: split and data as the folder remembers them,
+// which it does from now on.
+Material material_of_run(const Job& job, const RunFolder& folder);
+
 }  // namespace fedstill

@@ -14,7 +14,8 @@
 namespace fedstill {
 namespace {
 
-using namespace std::chrono_literals;
+using std::chrono_literals::operator""s;
+using std::chrono_literals::operator""ms;
 using std::chrono::milliseconds;
 
 RoundPlan plan_of(std::uint32_t round) {

@@ -40,6 +40,16 @@ inline std::string group_name(const testing::TestParamInfo<ContractGroup>& info)
   return "Of" + std::to_string(info.param.size);
 }
 
+// What a call says when it fails as a collective does.
+inline std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const CollectiveError& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
 class CollectiveContract : public testing::TestWithParam<ContractGroup> {
  protected:
   int size() const { return GetParam().size; }

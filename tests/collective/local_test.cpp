@@ -5,7 +5,7 @@
 namespace fedstill {
 namespace {
 
-using namespace std::chrono_literals;
+using std::chrono_literals::operator""ms;
 
 void run_threads(int size, int groups, const Body& body) {
   std::vector<std::vector<std::unique_ptr<Collective>>> others;
@@ -20,15 +20,6 @@ void run_threads(int size, int groups, const Body& body) {
 
 INSTANTIATE_TEST_SUITE_P(Local, CollectiveContract, testing::ValuesIn(groups_of(run_threads)),
                          group_name);
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const CollectiveError& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 TEST(Local, RefusesAGroupOfNobody) {
   EXPECT_THROW(local::make_group(0), std::invalid_argument);

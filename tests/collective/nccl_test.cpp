@@ -11,7 +11,7 @@
 namespace fedstill {
 namespace {
 
-using namespace std::chrono_literals;
+using std::chrono_literals::operator""ms;
 using testing::HasSubstr;
 
 void run_fake(int size, int groups, const Body& body) {
@@ -31,15 +31,6 @@ void run_fake(int size, int groups, const Body& body) {
 
 INSTANTIATE_TEST_SUITE_P(FakeNccl, CollectiveContract, testing::ValuesIn(groups_of(run_fake)),
                          group_name);
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const CollectiveError& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 // What every rank is told when it asks for a group, by rank.
 std::vector<std::string> messages(int size, const nccl::Options& options, const nccl::Api& api) {

@@ -12,7 +12,7 @@
 namespace fedstill {
 namespace {
 
-using namespace std::chrono_literals;
+using std::chrono_literals::operator""s;
 
 // Several peers with their outboxes.
 class ReceptionTest : public testing::Test {

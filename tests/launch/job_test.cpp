@@ -11,6 +11,7 @@
 #include "launch/job_file.h"
 #include "launch/settings.h"
 #include "model/atomic_file.h"
+#include "tests/support/error_of.h"
 
 namespace fedstill {
 namespace {
@@ -20,32 +21,17 @@ using ::testing::HasSubstr;
 
 std::string error_of(const std::string& toml) {
   Job job;
-  try {
-    apply_toml(job, toml, "my.toml");
-  } catch (const JobError& error) {
-    return error.what();
-  }
-  return "no error";
+  return testing::error_of<JobError>([&] { apply_toml(job, toml, "my.toml"); });
 }
 
 std::string error_of_assignment(const std::string& assignment) {
   Job job;
-  try {
-    apply_assignment(job, assignment);
-  } catch (const JobError& error) {
-    return error.what();
-  }
-  return "no error";
+  return testing::error_of<JobError>([&] { apply_assignment(job, assignment); });
 }
 
 template <typename Check>
 std::string error_of_check(const Check& check) {
-  try {
-    check();
-  } catch (const JobError& error) {
-    return error.what();
-  }
-  return "no error";
+  return testing::error_of<JobError>(check);
 }
 
 // A value of every setting that differs from the default and is allowed.

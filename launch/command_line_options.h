@@ -1,0 +1,20 @@
+#pragma once
+
+#include <CLI/App.hpp>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace fedstill {
+
+// Options that several commands have, with the same words everywhere.
+void add_json(CLI::App& app, bool& json);
+void add_quiet(CLI::App& app, bool& quiet);
+void add_preset(CLI::App& app, std::string& preset);
+// "--flag VALUE", as often as wanted, one value each.
+void add_repeated(CLI::App& app, const std::string& flag, std::vector<std::string>& values,
+                  const std::string& what);
+void add_assignments(CLI::App& app, std::vector<std::string>& assignments);  // --set
+void add_identity(CLI::App& app, std::filesystem::path& identity);
+
+}  // namespace fedstill
