@@ -5,7 +5,11 @@ endif()
 
 find_program(FEDSTILL_CCACHE ccache)
 if(FEDSTILL_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${FEDSTILL_CCACHE}")
+  # What ccache must be told before it keeps what was compiled with a precompiled header (ccache manual, "Precompiled headers").
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${FEDSTILL_CCACHE}")
+  if(FEDSTILL_PRECOMPILE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-fpch-preprocess)
+  endif()
 endif()
 find_program(FEDSTILL_MOLD mold)
 if(FEDSTILL_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 12.1)
