@@ -1,6 +1,7 @@
 #include "aggregation/rule.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/index_select.h>
 
 #include <algorithm>
 #include <array>
@@ -124,6 +125,14 @@ bool ClientFacts::foreign_pool() const {
   const at::Tensor dense = mean_confidence.contiguous();
   const std::span values(dense.const_data_ptr<double>(), static_cast<std::size_t>(dense.numel()));
   return std::ranges::max(values) < kForeignMeanConfidence && claimed < kForeignClaimed;
+}
+
+ClientFacts ClientFacts::of(const std::vector<std::int64_t>& clients) const {
+  at::Tensor rows = at::empty({static_cast<std::int64_t>(clients.size())}, at::kLong);
+  std::ranges::copy(clients, rows.mutable_data_ptr<std::int64_t>());
+  const auto chosen = [&](const at::Tensor& all) { return at::index_select(all, 0, rows); };
+  return {chosen(sample_counts),   chosen(mean_odds),     chosen(mean_confidence),
+          chosen(logit_deviation), chosen(contradiction), claimed};
 }
 
 ClientFacts measure_clients(const PredictionCache& pool) {

@@ -25,6 +25,8 @@ struct ClientFacts {
   // and hardly an image is claimed by anybody. Then ratios of odds mean nothing. The second
   // condition keeps many narrow specialists, who each know a small part, from looking the same.
   bool foreign_pool() const;
+  // The facts of some of the clients, in this order; `claimed` stays that of all.
+  ClientFacts of(const std::vector<std::int64_t>& clients) const;
 };
 // Throws std::invalid_argument if a client's part of the cache is missing.
 ClientFacts measure_clients(const PredictionCache& pool);

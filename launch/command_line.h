@@ -47,6 +47,7 @@ struct CoordinatorCommand {
 };
 struct ClientCommand {
   std::string coordinator, data, model, proxy;
+  std::string mode = "model";  // what leaves the site: its model, or only its "predictions"
   std::filesystem::path identity, state;
   std::int64_t threads = 0, bytes_per_second = 0;  // 0: all cores; no limit
   bool quiet = false, json = false;

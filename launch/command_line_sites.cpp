@@ -87,6 +87,8 @@ void add_client(CLI::App& root, ClientCommand& c) {
   app.add_option("--data", c.data, "labelled images: idx:DIR, or a source as in a job")->required();
   app.add_option("--model", c.model, "architecture to train, for example resnet8")->required();
   app.add_option("--state", c.state, "folder for what must survive and for the bundle")->required();
+  app.add_option("--mode", c.mode, "what leaves the site: its model, or predictions of the pool")
+      ->check(CLI::IsMember({"model", "predictions"}));
   app.add_option("--threads", c.threads, "for training (default: all cores)")
       ->check(CLI::Range(1, 4096));
   app.add_option("--proxy", c.proxy, "HTTP proxy HOST:PORT");

@@ -16,13 +16,16 @@ namespace {
 
 using nlohmann::json;
 
+json json_of(const std::optional<double>& value) { return value ? json(*value) : json(nullptr); }
+
 json client_list(const std::vector<ClientRecord>& clients, const Teaching& teaching,
                  std::int64_t liars) {
   json out = json::array();
   for (std::size_t i = 0; i < clients.size(); ++i) {
     json client = to_json(clients[i]);
     if (clients[i].class_counts.empty()) client.erase("class_counts");  // a site keeps them
-    client["test_accuracy"] = teaching.client_accuracy[i];
+    client["test_accuracy"] = json_of(teaching.client_accuracy[i]);
+    client["mode"] = teaching.client_accuracy[i] ? "model" : "predictions";
     client["lies"] = i + static_cast<std::size_t>(liars) >= clients.size();
     out.push_back(std::move(client));
   }
@@ -51,10 +54,26 @@ json split_json(const Material& m) {
           {"test", m.test.count()}};
 }
 
-std::string line(const char* name, double accuracy, const std::string& note) {
+// Accuracy null: it could not be measured.
+std::string line(const char* name, const json& accuracy, const std::string& note) {
   char text[160];
-  std::snprintf(text, sizeof(text), "  %-9s %6.2f %%  %s\n", name, 100.0 * accuracy, note.c_str());
+  if (accuracy.is_null()) {
+    std::snprintf(text, sizeof(text), "  %-9s       –  %s\n", name, note.c_str());
+  } else {
+    std::snprintf(text, sizeof(text), "  %-9s %6.2f %%  %s\n", name, 100.0 * accuracy.get<double>(),
+                  note.c_str());
+  }
   return text;
+}
+
+// Of those whose model was here to be asked.
+json best_client(const json& clients) {
+  json best;
+  for (const auto& client : clients) {
+    const json& accuracy = client.at("test_accuracy");
+    if (!accuracy.is_null() && (best.is_null() || accuracy > best)) best = accuracy;
+  }
+  return best;
 }
 
 }  // namespace
@@ -78,7 +97,7 @@ json make_report(const Run& run, const Material& material, const std::vector<Cli
   report["clients"] = client_list(clients, teaching, run.job.clients.liars);
   report["ensemble"] = {{"rule", run.job.aggregation.rule},
                         {"pool_accuracy", teaching.pool_accuracy},
-                        {"test_accuracy", teaching.test_accuracy},
+                        {"test_accuracy", json_of(teaching.test_accuracy)},
                         {"foreign_pool", teaching.foreign_pool}};
   report["rules"] = teaching.rules;
   report["trust"] = trust_json(teaching.trust);
@@ -102,16 +121,13 @@ void write_report(const RunFolder& folder, const json& report) {
 }
 
 std::string summary_text(const json& report) {
-  double best = 0.0;
-  for (const auto& client : report.at("clients")) {
-    best = std::max(best, client.at("test_accuracy").get<double>());
-  }
   const auto& student = report.at("student");
   const auto& bundle = report.at("bundle");
   double seconds = 0.0;
   for (const auto& [stage, spent] : report.at("seconds").items()) seconds += spent.get<double>();
   std::string out = "\nRight on the test images:\n";
-  out += line("client", best, "the best of " + std::to_string(report.at("clients").size()));
+  out += line("client", best_client(report.at("clients")),
+              "the best of " + std::to_string(report.at("clients").size()));
   out += line("ensemble", report.at("ensemble").at("test_accuracy"),
               printable(report.at("ensemble").at("rule")));
   out += line("student", student.at("test_accuracy"),

@@ -101,7 +101,8 @@
   const student = report.student || {}, ensemble = report.ensemble || {}, bundle = report.bundle || {}, job = report.job || {};
   const stages = Object.entries(report.seconds || {}).filter(([name]) => name !== 'total');
   const total = report.seconds?.total ?? sum(stages.map(([, s]) => s));
-  const best = Math.max(...clients.map(c => c.test_accuracy ?? 0));
+  const alone = clients.map(c => c.test_accuracy).filter(x => x != null);
+  const best = alone.length ? Math.max(...alone) : null;
 
   const overview = () => {
     const data = job.data?.source || 'the data', split = job.clients?.split || '', alpha = split.startsWith('dirichlet') ? ` (α = ${job.clients.alpha})` : '';
@@ -113,7 +114,7 @@
         tile('Student', percent(student.test_accuracy, 2), '%', `${count(student.parameters)} parameters, ${student.architecture}`, true),
         tile('In integers, ' + (bundle.scheme || ''), percent(bundle.test_accuracy, 2), '%', bundle.agreement == null ? '' : `${percent(bundle.agreement, 2)} % agreement with float`),
         tile('Ensemble', percent(ensemble.test_accuracy, 2), '%', `${percent(ensemble.pool_accuracy)} % right on the pool`),
-        tile('Best client alone', percent(best), '%', `mean of all ${percent(sum(clients.map(c => c.test_accuracy ?? 0)) / Math.max(1, clients.length))} %`),
+        tile('Best client alone', percent(best), '%', `mean ${percent(alone.length ? sum(alone) / alone.length : null)} %`),
         tile('Bundle', bytes(bundle.bytes), '', bundle.float_bytes ? `${(bundle.float_bytes / bundle.bytes).toFixed(1)} × smaller than float` : ''),
         tile('Time', seconds(total), '', `${bytes(report.peak_rss_bytes)} at the peak`)));
   };
@@ -133,7 +134,7 @@
 
   const accuracies = () => {
     const rows = [
-      ...clients.map((c, k) => ({label: `${clientName(k)} · ${c.architecture}`, value: 100 * (c.test_accuracy ?? 0), colour: () => paint('--heat', .42)})),
+      ...clients.flatMap((c, k) => c.test_accuracy == null ? [] : [{label: `${clientName(k)} · ${c.architecture}`, value: 100 * c.test_accuracy, colour: () => paint('--heat', .42)}]),
       {label: 'ensemble', value: 100 * (ensemble.test_accuracy ?? 0), colour: () => colour('--warm')},
       {label: 'student', value: 100 * (student.test_accuracy ?? 0), colour: () => colour('--accent')},
       {label: 'student in integers', value: 100 * (bundle.test_accuracy ?? 0), colour: () => colour('--accent')},

@@ -93,6 +93,7 @@ CoordinatorOptions coordinator_options(const Job& job, const Material& material,
   options.plan.pool_bytes = pool.bytes;
   options.image = material.data.train.images->shape;
   options.classes = material.classes();
+  options.pool_samples = material.pool.images.count();
   return options;
 }
 
@@ -138,11 +139,14 @@ class Federated {
     timed_stage(run_, "clients", [&] { collect(); });
     const std::vector<AcceptedUpdate> updates =
         service_.on_brain([](Coordinator& c, Reception&, Instant) { return c.updates(); });
+    const PredictionsShape pool =
+        service_.on_brain([](Coordinator& c, Reception&, Instant) { return c.pool(); });
     const std::vector<ClientRecord> clients = records_of(updates);
     Teaching teaching;
     Student student;
     EdgeFile bundle;
-    timed_stage(run_, "teachers", [&] { teaching = teach(run_, material_, teachers_of(updates)); });
+    timed_stage(run_, "teachers",
+                [&] { teaching = teach(run_, material_, teachers_of(updates, pool)); });
     timed_stage(run_, "student", [&] { student = make_student(run_, material_, teaching); });
     timed_stage(run_, "bundle", [&] { bundle = make_edge_file(run_, material_, student); });
     json report = make_report(run_, material_, clients, teaching, student, bundle);

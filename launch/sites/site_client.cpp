@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "client/participant.h"
+#include "client/predictions.h"
 #include "compression/edge/bundle.h"
 #include "data/data_error.h"
 #include "data/idx_writer.h"
@@ -44,11 +45,12 @@ class Site {
   Site(const ClientCommand& command, const std::string& name, Progress& progress)
       : command_(command),
         name_(name),
+        mode_(command.mode == "model" ? Participation::kModel : Participation::kPredictions),
         progress_(progress),
         own_(read_labelled(command.data)),
         store_(command.state, kSiteLimits) {}
 
-  std::int64_t samples() const { return own_.images->count(); }
+  ClientIdentity identity() const { return {name_, command_.model, own_.images->count(), mode_}; }
   ClientStore& store() { return store_; }
 
   std::filesystem::path make_update(const RoundPlan& plan, WorkProgress& work,
@@ -61,21 +63,26 @@ class Site {
     plan_ = plan.job.substr(0, 16) + "-" + std::to_string(plan.round);
     remove_checkpoints(plan_);
     const ClientTask task = task_of(job, plan);
-    const ClientWorkload load = workload_of(job, samples());
+    const std::int64_t samples = own_.images->count();
+    const ClientWorkload load = workload_of(job, samples);
     progress_.begin_stage("training", {{name_, command_.model, load.images()}});
     const ClientResult result =
         run_client(task, fit_options("body", 0, load.body_images, work, stop),
                    fit_options("head", load.body_images, load.head_images, work, stop));
-    const auto file = command_.state / "update.safetensors";
-    write_model(file, result.update.graph);
-    progress_.end_stage("trained on " + grouped(samples()) + " images");
-    return file;
+    if (mode_ == Participation::kModel) {
+      write_model(update_file(), result.update.graph);
+    } else {
+      write_predictions(result.update.graph, task.pool, task.normalisation, plan.pool_hash,
+                        update_file());
+    }
+    progress_.end_stage("trained on " + grouped(samples) + " images");
+    return update_file();
   }
 
   // The update is in the store: what made it is not needed any more.
   void tidy() const {
     std::error_code ignored;
-    std::filesystem::remove(command_.state / "update.safetensors", ignored);
+    std::filesystem::remove(update_file(), ignored);
     remove_checkpoints("");
   }
 
@@ -89,6 +96,7 @@ class Site {
   }
 
  private:
+  std::filesystem::path update_file() const { return command_.state / "update"; }
   int threads() const {
     return command_.threads > 0 ? static_cast<int>(command_.threads) : usable_cores();
   }
@@ -147,6 +155,7 @@ class Site {
 
   const ClientCommand& command_;
   std::string name_;
+  Participation mode_;
   Progress& progress_;
   Dataset own_;
   ClientStore store_;
@@ -187,8 +196,11 @@ class Dialler {
 json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool>& stop) {
   const CertificateSummary identity = check_credentials(credentials_of(command.identity));
   Site site(command, identity.name, progress);
-  ClientSession session({identity.name, command.model, site.samples()}, site.store());
-  json result{{"status", "success"}, {"client", identity.name}, {"samples", site.samples()}};
+  ClientSession session(site.identity(), site.store());
+  json result{{"status", "success"},
+              {"client", identity.name},
+              {"samples", site.identity().sample_count},
+              {"mode", command.mode}};
   SiteWork work;
   work.make_update = [&](const RoundPlan& plan, WorkProgress& report,
                          const std::atomic<bool>& unwanted) {

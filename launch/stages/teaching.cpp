@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include <cstdio>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "launch/stages/clients.h"
@@ -17,49 +18,71 @@ RuleOptions rule_options(const Job::Aggregation& a) {
   return {a.temperature, a.softmax_temperature, a.entropy_scale, a.ratio_clip, a.share_cap};
 }
 
+// Those of the teachers that can be asked about any image, and who they are among all.
+struct Models {
+  std::vector<Teacher> teachers;
+  std::vector<std::int64_t> clients;
+};
+
+Models models_of(const std::vector<Teacher>& teachers) {
+  Models out;
+  for (std::size_t k = 0; k < teachers.size(); ++k) {
+    if (teachers[k].predictions) continue;
+    out.teachers.push_back(teachers[k]);
+    out.clients.push_back(static_cast<std::int64_t>(k));
+  }
+  return out;
+}
+
 // Both passes are one stage to a user: the bar of a client runs over pool and test images.
 class Passes {
  public:
   Passes(const Run& run, const Material& material, const std::vector<Teacher>& teachers)
-      : run_(run), material_(material), teachers_(teachers) {
+      : run_(run), material_(material) {
+    const std::int64_t pool = material.pool.images.count();
     std::vector<Progress::Task> tasks;
     for (std::size_t i = 0; i < teachers.size(); ++i) {
-      tasks.push_back({client_name(i, teachers.size()), "", total()});
+      const std::int64_t test = teachers[i].predictions ? 0 : material.test.count();
+      tasks.push_back({client_name(i, teachers.size()), "", pool + test});
     }
     run.progress.begin_stage("asking " + std::to_string(teachers.size()) + " teachers",
                              std::move(tasks));
   }
 
-  PredictionCache pool() {
-    return pass(material_.pool.images, material_.pool.hash(), "pool.predictions", 0);
+  PredictionCache pool(const std::vector<Teacher>& teachers) {
+    return pass(teachers, material_.pool.images, material_.pool.hash(), "pool.predictions",
+                [this](std::int64_t k, std::int64_t done) { advance(k, done); });
   }
-  PredictionCache test() {
-    return pass(material_.test, UnlabeledPool{material_.test}.hash(), "test.predictions",
-                material_.pool.images.count());
+  PredictionCache test(const Models& models) {
+    const std::int64_t before = material_.pool.images.count();
+    return pass(models.teachers, material_.test, UnlabeledPool{material_.test}.hash(),
+                "test.predictions", [this, before, &models](std::int64_t k, std::int64_t done) {
+                  advance(models.clients[static_cast<std::size_t>(k)], before + done);
+                });
   }
 
  private:
-  std::int64_t total() const { return material_.pool.images.count() + material_.test.count(); }
+  void advance(std::int64_t client, std::int64_t done) {
+    run_.progress.advance(static_cast<std::size_t>(client), done);
+  }
 
-  PredictionCache pass(const ImageView& images, const std::string& hash, const char* name,
-                       std::int64_t before) {
+  PredictionCache pass(const std::vector<Teacher>& teachers, const ImageView& images,
+                       const std::string& hash, const char* name,
+                       std::function<void(std::int64_t, std::int64_t)> on_progress) {
     TeacherPassOptions options;
     options.workers = static_cast<int>(run_.job.run.workers);
     options.stop = &run_.stop;
-    options.on_progress = [this, before](std::int64_t client, std::int64_t done) {
-      run_.progress.advance(static_cast<std::size_t>(client), before + done);
-    };
+    options.on_progress = std::move(on_progress);
     options.on_warning = [this](std::int64_t client, const std::string& what) {
       run_.events.event("warning", {{"client", client}, {"what", what}});
       run_.progress.message("warning: " + what);
     };
-    return teacher_pass(teachers_, images, hash, material_.classes(), material_.normalisation,
+    return teacher_pass(teachers, images, hash, material_.classes(), material_.normalisation,
                         run_.folder.file("cache") / name, options);
   }
 
   const Run& run_;
   const Material& material_;
-  const std::vector<Teacher>& teachers_;
 };
 
 double client_accuracy(const PredictionCache& cache, std::int64_t client,
@@ -70,26 +93,46 @@ double client_accuracy(const PredictionCache& cache, std::int64_t client,
   return accuracy(view, labels);
 }
 
-void measure_rules(const Run& run, const Material& material, const PredictionCache& test,
-                   const ClientFacts& facts, Teaching& out) {
+void measure_rules(const Run& run, const Material& material, const Models& models,
+                   const PredictionCache& test, const ClientFacts& facts, Teaching& out) {
   const auto options = rule_options(run.job.aggregation);
+  const std::vector<std::int32_t>& truth = material.test_labels.labels;
   for (const auto name : rule_names()) {
     const SoftLabels labels = combine(*make_rule(name, options), test, facts);
-    out.rules[std::string(name)] = accuracy(labels.labels, material.test_labels.labels);
+    out.rules[std::string(name)] = accuracy(labels.labels, truth);
   }
   out.test_accuracy = out.rules.at(run.job.aggregation.rule);
-  for (std::int64_t k = 0; k < test.clients(); ++k) {
-    out.client_accuracy.push_back(client_accuracy(test, k, material.test_labels.labels));
+  for (std::size_t i = 0; i < models.clients.size(); ++i) {
+    out.client_accuracy[static_cast<std::size_t>(models.clients[i])] =
+        client_accuracy(test, static_cast<std::int64_t>(i), truth);
   }
+}
+
+void tell(const Run& run, const Teaching& teaching) {
+  if (teaching.foreign_pool) {
+    run.progress.message(
+        "warning: no client recognises the pool; its images may be of another kind");
+  }
+  const std::string& rule = run.job.aggregation.rule;
+  char result[96];
+  std::snprintf(result, sizeof(result), "%s: %.1f %% of the %s images right", rule.c_str(),
+                100.0 * teaching.test_accuracy.value_or(teaching.pool_accuracy),
+                teaching.test_accuracy ? "test" : "pool");
+  run.progress.end_stage(result);
+  nlohmann::json event{{"rule", rule}, {"pool_accuracy", teaching.pool_accuracy}};
+  if (teaching.test_accuracy) event["test_accuracy"] = *teaching.test_accuracy;
+  run.events.event("soft_labels", event);
 }
 
 }  // namespace
 
 Teaching teach(const Run& run, const Material& material, const std::vector<Teacher>& teachers) {
   const c10::NoGradGuard no_gradients_here;
+  const Models models = models_of(teachers);
   Passes passes(run, material, teachers);
-  const PredictionCache pool = passes.pool();
-  const PredictionCache test = passes.test();
+  const PredictionCache pool = passes.pool(teachers);
+  std::optional<PredictionCache> test;
+  if (!models.teachers.empty()) test.emplace(passes.test(models));
   set_thread_count(static_cast<int>(run.job.run.threads));
   const ClientFacts facts = measure_clients(pool);
   const auto rule = make_rule(run.job.aggregation.rule, rule_options(run.job.aggregation));
@@ -98,18 +141,9 @@ Teaching teach(const Run& run, const Material& material, const std::vector<Teach
   out.pool = combine(*rule, pool, facts);
   out.pool_accuracy = accuracy(out.pool.labels, material.pool_labels.labels);
   out.trust = trust_report(out.pool);
-  measure_rules(run, material, test, facts, out);
-  if (out.foreign_pool) {
-    run.progress.message(
-        "warning: no client recognises the pool; its images may be of another kind");
-  }
-  char result[96];
-  std::snprintf(result, sizeof(result), "%s: %.1f %% of the test images right",
-                run.job.aggregation.rule.c_str(), 100.0 * out.test_accuracy);
-  run.progress.end_stage(result);
-  run.events.event("soft_labels", {{"rule", run.job.aggregation.rule},
-                                   {"pool_accuracy", out.pool_accuracy},
-                                   {"test_accuracy", out.test_accuracy}});
+  out.client_accuracy.resize(teachers.size());
+  if (test) measure_rules(run, material, models, *test, facts.of(models.clients), out);
+  tell(run, out);
   return out;
 }
 

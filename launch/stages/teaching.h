@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,16 +14,20 @@ namespace fedstill {
 
 // What the clients say together, and how good that is.
 struct Teaching {
-  SoftLabels pool;                                  // of the job's rule
-  TrustReport trust;                                // over the pool
-  double pool_accuracy = 0.0, test_accuracy = 0.0;  // of the job's rule
-  std::map<std::string, double> rules;              // accuracy on the test set of every rule
-  std::vector<double> client_accuracy;              // on the test set
+  SoftLabels pool;             // of the job's rule
+  TrustReport trust;           // over the pool
+  double pool_accuracy = 0.0;  // of the job's rule
   bool foreign_pool = false;
+  // On the test set, where only those can be asked whose model is here: nothing for a client that
+  // sent predictions of the pool, and the ensemble is that of the others.
+  std::vector<std::optional<double>> client_accuracy;
+  std::optional<double> test_accuracy;  // of the job's rule; nothing without any model
+  std::map<std::string, double> rules;  // accuracy of every rule
 };
 
-// Evaluates all teachers on the pool and, to measure, on the test set; every rule works on the same
-// caches. The caches stay in the run folder, so a killed pass goes on where it was.
+// Asks all teachers about the pool and, to measure, those that are models about the test set; every
+// rule works on the same caches. The caches stay in the run folder, so a killed pass goes on where
+// it was.
 Teaching teach(const Run& run, const Material& material, const std::vector<Teacher>& teachers);
 
 }  // namespace fedstill

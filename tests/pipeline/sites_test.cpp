@@ -11,6 +11,7 @@ namespace fedstill::testing {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 const std::vector<std::string> kModels{"mlp", "lenet5", "cnn3"};
 
@@ -71,7 +72,7 @@ class Sites : public Pipeline {
   std::vector<std::string> whom(const std::string& command, const std::string& name) const {
     return {command, "--coordinator", "127.0.0.1:" + port_, "--identity", identity(name).string()};
   }
-  void start_client(std::size_t i) {
+  void start_client(std::size_t i, const std::vector<std::string>& more = {}) {
     std::vector<std::string> words = whom("client", client_of(i));
     for (const std::string& word :
          {std::string("--data"), "idx:" + (*certificates_ / "sites" / client_of(i)).string(),
@@ -79,6 +80,7 @@ class Sites : public Pipeline {
           (work_ / client_of(i)).string(), std::string("--threads"), std::string("1")}) {
       words.push_back(word);
     }
+    words.insert(words.end(), more.begin(), more.end());
     clients_[i] = std::make_unique<Process>(words);
   }
   void start_clients() {
@@ -118,6 +120,27 @@ TEST_F(Sites, TheStudentIsThatOfOneProcess) {
         report_of(state()).at("clients").at(0).at("sha256").get<std::string>();
     EXPECT_THAT(text_of(log), HasSubstr(update));
   }
+}
+
+TEST_F(Sites, AClientMayKeepItsModel) {
+  start_coordinator();
+  start_client(0);
+  start_client(1, {"--mode", "predictions"});
+  start_client(2);
+  for (auto& [i, client] : clients_) EXPECT_EQ(client->wait(), 0) << i << client->err();
+  EXPECT_EQ(coordinator_->wait(), 0) << coordinator_->err();
+  const auto report = report_of(state());
+  const auto alone = report_of(reference());
+  // What it said of the pool is what its model would have said, so the labels are the same but for
+  // its sample count, which is not believed beyond the median.
+  EXPECT_NEAR(report.at("ensemble").at("pool_accuracy").get<double>(),
+              alone.at("ensemble").at("pool_accuracy").get<double>(), 0.05);
+  EXPECT_EQ(report.at("clients").at(1).at("mode"), "predictions");
+  EXPECT_TRUE(report.at("clients").at(1).at("test_accuracy").is_null());
+  EXPECT_EQ(report.at("clients").at(2).at("test_accuracy"),
+            alone.at("clients").at(2).at("test_accuracy"));
+  EXPECT_THAT(text_of(work_ / client_of(1) / "audit.jsonl"), HasSubstr("Predictions"));
+  EXPECT_THAT(text_of(work_ / client_of(1) / "audit.jsonl"), Not(HasSubstr("\"Upload\"")));
 }
 
 TEST_F(Sites, ACoordinatorKilledInEveryPhaseGoesOn) {
