@@ -216,7 +216,8 @@ void Reception::answer_status(Connection& connection, const Frame& frame) {
     return send(connection, refusal_of(Refusal::kFinal, "[status] for administrators only"));
   }
   try {
-    const std::string json = options_.on_status(std::get<StatusRequest>(frame.message));
+    const std::string json =
+        options_.on_status(connection.name, std::get<StatusRequest>(frame.message));
     const auto bytes = std::as_bytes(std::span(json));
     if (bytes.size() > kMaxStatusBytes) throw std::invalid_argument("[status] too long an answer");
     send(connection, {StatusReply{}, {bytes.begin(), bytes.end()}});

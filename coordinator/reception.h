@@ -28,8 +28,8 @@ struct ReceptionOptions {
   std::size_t bytes_in_flight = std::size_t{64} << 20;
   std::function<std::int64_t()> unix_time = {};  // for the Welcome
   // Answers an administrator with JSON; without it, or where it throws std::invalid_argument, the
-  // request is refused.
-  std::function<std::string(const StatusRequest&)> on_status = {};
+  // request is refused. It may exclude and readmit.
+  std::function<std::string(const std::string& admin, const StatusRequest&)> on_status = {};
   // Every frame that is more than a chunk or a sign of life, with its peer.
   std::function<void(const std::string& peer, const Frame& frame, bool received)> on_frame = {};
 };

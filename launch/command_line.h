@@ -43,6 +43,7 @@ struct CoordinatorCommand {
   std::filesystem::path job, state, identity, revoked, allowed;
   std::string preset = "quick", listen = "0.0.0.0:7443";
   std::vector<std::string> assignments;
+  std::int64_t monitor = 0;  // port for /metrics and /health on loopback; 0: none
   bool quiet = false, json = false;
 };
 struct ClientCommand {
@@ -58,7 +59,7 @@ struct PreflightCommand {
   bool json = false;
 };
 struct AdminCommand {
-  std::string what, argument;  // "status", "stop"
+  std::string what, argument;  // "status", "exclude" and the client's name, …
   std::string coordinator;
   std::filesystem::path identity;
   bool watch = false, json = false;

@@ -1,6 +1,7 @@
 #include "launch/command_line_sites.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "launch/command_line_options.h"
 
@@ -71,6 +72,8 @@ void add_coordinator(CLI::App& root, CoordinatorCommand& c) {
   app.add_option("--listen", c.listen, "ADDRESS:PORT (default: 0.0.0.0:7443)");
   add_identity(app, c.identity);
   app.add_option("--revoked", c.revoked, "the authority's revoked.txt; re-read while running");
+  app.add_option("--monitor", c.monitor, "port on loopback for /metrics and /health")
+      ->check(CLI::Range(1, 65535));
   app.add_option("--allowed", c.allowed, "names that may take part, one a line; re-read");
   add_preset(app, c.preset);
   add_assignments(app, c.assignments);
@@ -110,16 +113,35 @@ void add_preflight(CLI::App& root, PreflightCommand& c) {
   add_json(app, c.json);
 }
 
-void add_admin(CLI::App& root, AdminCommand& status, AdminCommand& stop) {
-  CLI::App& show = *root.add_subcommand("status", "who takes part, and how far everybody is");
-  add_whom(show, status.coordinator, status.identity);
-  show.add_flag("--watch,-w", status.watch, "again every second");
-  add_json(show, status.json);
-  CLI::App& end = *root.add_subcommand("stop", "stop a coordinator; its state stays");
-  add_whom(end, stop.coordinator, stop.identity);
-  add_json(end, stop.json);
-  status.what = "status";
-  stop.what = "stop";
+constexpr const char* kQuestions[][2] = {{"status", "who takes part, and how far everybody is"},
+                                         {"rounds", "how every round went"},
+                                         {"clients", "who ever joined, with what"}};
+constexpr const char* kOrders[][2] = {
+    {"exclude", "take a client out of the job; what it sent counts no more in an open round"},
+    {"readmit", "take an excluded client back"}};
+
+void add_admin(CLI::App& root, AdminCommand& c) {
+  for (const auto& [name, what] : kQuestions) {
+    CLI::App& app = *root.add_subcommand(name, what);
+    add_whom(app, c.coordinator, c.identity);
+    app.add_flag("--watch,-w", c.watch, "again every second");
+    add_json(app, c.json);
+  }
+  for (const auto& [name, what] : kOrders) {
+    CLI::App& app = *root.add_subcommand(name, what);
+    app.add_option("client", c.argument, "its name, as in its certificate")->required();
+    add_whom(app, c.coordinator, c.identity);
+    add_json(app, c.json);
+  }
+  CLI::App& stop = *root.add_subcommand("stop", "stop a coordinator; its state stays");
+  add_whom(stop, c.coordinator, c.identity);
+  add_json(stop, c.json);
+}
+
+bool asks_a_coordinator(const std::string& name) {
+  const auto is_name = [&](const auto& row) { return row[0] == name; };
+  return name == "stop" || std::ranges::any_of(kQuestions, is_name) ||
+         std::ranges::any_of(kOrders, is_name);
 }
 
 void add_audit(CLI::App& root, AuditCommand& c) {
@@ -147,7 +169,7 @@ void add_site_commands(CLI::App& root, SiteCommands& commands) {
   add_coordinator(root, commands.coordinator);
   add_client(root, commands.client);
   add_preflight(root, commands.preflight);
-  add_admin(root, commands.status, commands.stop);
+  add_admin(root, commands.admin);
   add_audit(root, commands.audit);
   add_shards(root, commands.shards);
   add_cert(root, commands.cert);
@@ -157,8 +179,12 @@ std::optional<Command> chosen_site_command(const CLI::App& root, const SiteComma
   if (root.got_subcommand("coordinator")) return commands.coordinator;
   if (root.got_subcommand("client")) return commands.client;
   if (root.got_subcommand("preflight")) return commands.preflight;
-  if (root.got_subcommand("status")) return commands.status;
-  if (root.got_subcommand("stop")) return commands.stop;
+  if (const auto chosen = root.get_subcommands();
+      !chosen.empty() && asks_a_coordinator(chosen.front()->get_name())) {
+    AdminCommand admin = commands.admin;
+    admin.what = chosen.front()->get_name();
+    return admin;
+  }
   if (root.got_subcommand("audit")) return commands.audit;
   if (root.got_subcommand("shards")) return commands.shards;
   if (!root.got_subcommand("cert")) return std::nullopt;

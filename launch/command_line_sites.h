@@ -12,7 +12,7 @@ struct SiteCommands {
   CoordinatorCommand coordinator;
   ClientCommand client;
   PreflightCommand preflight;
-  AdminCommand status, stop;
+  AdminCommand admin;  // of all commands that ask a running coordinator
   AuditCommand audit;
   ShardsCommand shards;
   CertCommand cert;

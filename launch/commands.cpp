@@ -16,11 +16,11 @@
 #include "launch/shards.h"
 #include "launch/simulate.h"
 #include "launch/sites/admin.h"
+#include "launch/sites/administration.h"
 #include "launch/sites/audit.h"
 #include "launch/sites/preflight.h"
 #include "launch/sites/serve.h"
 #include "launch/sites/site_client.h"
-#include "launch/sites/status.h"
 #include "launch/stop_signal.h"
 
 namespace fedstill {
@@ -78,8 +78,8 @@ void run(const PreflightCommand& command) {
 void run(const AdminCommand& command) {
   if (command.watch) return watch_coordinator(command, stop_requested());
   const nlohmann::json reply = ask_coordinator(command);
-  const bool as_table = command.what == "status" && !command.json;
-  print(reply, as_table ? status_text(reply) : "", !as_table);
+  const bool as_text = !command.json && command.what != "stop";
+  print(reply, as_text ? answer_text(command.what, reply) : "", !as_text);
 }
 
 void run(const AuditCommand& command) {

@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "launch/sites/administration.h"
 #include "launch/sites/identity_folder.h"
 #include "launch/sites/site_client.h"
-#include "launch/sites/status.h"
 #include "model/decode_error.h"
 #include "transport/tls/dial.h"
 
@@ -66,7 +66,8 @@ void watch_coordinator(const AdminCommand& command, const std::atomic<bool>& sto
   Conversation conversation(command);
   while (!stop.load()) {
     const json status = conversation.ask(command.what, command.argument);
-    std::cout << (command.json ? status.dump() + "\n" : "\033[H\033[J" + status_text(status))
+    std::cout << (command.json ? status.dump() + "\n"
+                               : "\033[H\033[J" + answer_text(command.what, status))
               << std::flush;
     for (milliseconds slept{0}; slept < kLookEvery && !stop.load(); slept += milliseconds(50)) {
       std::this_thread::sleep_for(milliseconds(50));

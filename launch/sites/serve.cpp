@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <thread>
@@ -14,9 +15,10 @@
 #include "launch/job_file.h"
 #include "launch/report.h"
 #include "launch/run_folder.h"
-#include "launch/settings.h"
+#include "launch/sites/administration.h"
 #include "launch/sites/audit.h"
-#include "launch/sites/identity_folder.h"
+#include "launch/sites/monitor.h"
+#include "launch/sites/serve_options.h"
 #include "launch/sites/service.h"
 #include "launch/sites/status.h"
 #include "launch/stages/clients.h"
@@ -32,11 +34,7 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-constexpr std::uint32_t kRound = 1;
 constexpr milliseconds kLookEvery{100};
-// A chunk is a frame: at 1 MiB each more than any line carries, and yet no flood.
-constexpr std::uint64_t kFramesPerSecond = 2000;
-constexpr std::size_t kMoreConnections = 64;  // administrators, and clients coming back
 
 Job job_of(const CoordinatorCommand& command) {
   Job job = assemble_job(command.preset, command.job, command.assignments);
@@ -66,53 +64,9 @@ RunFolder open_state(const CoordinatorCommand& command, Job& job) {
   return folder;
 }
 
-// What a client trains with, and nothing else of the job: paths stay here.
-std::string client_settings(Job job) {
-  std::string out, section;
-  for (const Setting& setting : settings_of(job)) {
-    const bool trains = setting.section == "clients" || setting.section == "head" ||
-                        setting.name() == "run.seed" || setting.name() == "run.bf16";
-    if (!trains) continue;
-    if (setting.section != section) out.append("[").append(setting.section).append("]\n");
-    section = setting.section;
-    out.append(setting.key).append(" = ").append(toml_value(setting)).append("\n");
-  }
-  return out;
-}
-
-CoordinatorOptions coordinator_options(const Job& job, const Material& material,
-                                       const BlobInfo& pool) {
-  CoordinatorOptions options;
-  options.round.expected_clients = static_cast<int>(job.clients.count);
-  options.round.min_clients = static_cast<int>(std::min(job.round.minimum, job.clients.count));
-  options.round.deadline = std::chrono::minutes(job.round.deadline_minutes);
-  options.round.silent_after = std::chrono::seconds(job.round.silent_seconds);
-  options.round.stalled_after = std::chrono::minutes(job.round.stalled_minutes);
-  options.plan = {job_hash(job), kRound, pool.sha256, material.classes()};
-  options.plan.settings = client_settings(job);
-  options.plan.pool_bytes = pool.bytes;
-  options.image = material.data.train.images->shape;
-  options.classes = material.classes();
-  options.pool_samples = material.pool.images.count();
-  return options;
-}
-
 BlobInfo add_pool(Store& store, const Material& material) {
   const std::vector<std::uint8_t> bytes = encode_idx_images(material.pool.images);
   return store.blobs().add(std::as_bytes(std::span(bytes)));
-}
-
-ServerOptions server_options(const CoordinatorCommand& command, const Job& job) {
-  ServerOptions options;
-  options.listen = parse_endpoint(command.listen);
-  options.credentials = credentials_of(command.identity);
-  options.access.revoked = command.revoked;
-  options.access.allowed = command.allowed;
-  options.limits.frames_per_second = kFramesPerSecond;
-  options.limits.max_connections =
-      std::max<std::size_t>(options.limits.max_connections,
-                            static_cast<std::size_t>(job.clients.count) + kMoreConnections);
-  return options;
 }
 
 // The one round of this process, from the first connection to the last bundle.
@@ -130,6 +84,9 @@ class Federated {
     service_.on_brain([](Coordinator& coordinator, Reception& reception, Instant now) {
       if (coordinator.round().state() == Round::State::kFailed) reception.reopen(now);
     });
+    if (command.monitor > 0) {
+      monitor_.emplace(static_cast<std::uint16_t>(command.monitor), [this] { return look(); });
+    }
     run.progress.message("listening on port " + std::to_string(service_.port()) + ", waiting for " +
                          std::to_string(run.job.clients.count) + " clients");
     run.events.event("listening", {{"port", service_.port()}});
@@ -158,6 +115,7 @@ class Federated {
 
   // Tells everybody before the sockets close.
   void leave(const std::string& reason) {
+    monitor_.reset();  // it asks the service
     service_.on_brain(
         [&](Coordinator&, Reception& reception, Instant) { reception.end_all(reason); });
     service_.stop();
@@ -167,7 +125,9 @@ class Federated {
   ReceptionOptions reception_options() {
     ReceptionOptions options;
     options.unix_time = [] { return static_cast<std::int64_t>(std::time(nullptr)); };
-    options.on_status = [this](const StatusRequest& request) { return answer(request); };
+    options.on_status = [this](const std::string& admin, const StatusRequest& request) {
+      return answer(admin, request);
+    };
     options.on_frame = [this](const std::string& peer, const Frame& frame, bool received) {
       note_frame(peer, frame, received);
     };
@@ -176,14 +136,22 @@ class Federated {
     return options;
   }
 
-  std::string answer(const StatusRequest& request) {
+  std::string answer(const std::string& admin, const StatusRequest& request) {
     if (request.what == "stop") {
       run_.stop = true;
       return json{{"stopping", true}}.dump();
     }
-    if (request.what != "status") throw std::invalid_argument("[status] unknown: " + request.what);
-    const std::size_t connections = service_.counters().connections;
-    return status_json(coordinator_, job_hash(run_.job), connections, Service::now()).dump();
+    Administration administration{coordinator_, store_, service_.reception(), job_hash(run_.job)};
+    return administration.answer(request, admin, Service::now()).dump();
+  }
+
+  Vitals look() {
+    Vitals out = service_.on_brain([](Coordinator& c, Reception& reception, Instant now) {
+      return vitals_of(c, reception, now);
+    });
+    out.expected = static_cast<std::size_t>(run_.job.clients.count);
+    out.server = service_.counters();
+    return out;
   }
 
   // What is received is refused where it cannot be written down; what is sent goes out.
@@ -278,6 +246,7 @@ class Federated {
   BlobInfo pool_;
   Coordinator coordinator_;
   Service service_;
+  std::optional<Monitor> monitor_;  // last: it asks the service
 };
 
 }  // namespace

@@ -27,6 +27,7 @@ class Service {
 
   std::uint16_t port() const { return server_->port(); }
   ServerCounters counters() const { return server_->counters(); }
+  Reception& reception() { return reception_; }  // only on the brain
   void stop();
   static Instant now();  // the clock the coordinator is driven with
 

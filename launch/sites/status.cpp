@@ -90,6 +90,21 @@ json status_json(const Coordinator& coordinator, const std::string& job, std::si
           {"members", std::move(members)}};
 }
 
+Vitals vitals_of(const Coordinator& coordinator, const Reception& reception, Instant now) {
+  const Round& round = coordinator.round();
+  Vitals out;
+  out.round = round.number();
+  out.state = state_name(round.state());
+  out.trouble = reception.trouble();
+  for (const auto& [client, facts] : round.members()) {
+    ++out.members[std::string(name(round.member(client, now)))];
+  }
+  out.uploads = round.uploads().size();
+  out.delivered = coordinator.delivered().size();
+  out.deadline_seconds = seconds(round.deadline() - now);
+  return out;
+}
+
 std::string status_text(const json& status) {
   std::string out = "round " + std::to_string(status.at("round").get<int>()) + " " +
                     printable(status.at("state")) + ", " +

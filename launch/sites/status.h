@@ -3,7 +3,8 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
-#include "coordinator/coordinator.h"
+#include "coordinator/reception.h"
+#include "launch/sites/monitor.h"
 
 namespace fedstill {
 
@@ -12,6 +13,8 @@ namespace fedstill {
 // and counted.
 nlohmann::json status_json(const Coordinator& coordinator, const std::string& job,
                            std::size_t connections, Instant now);
+// The same in numbers, without what only the server knows.
+Vitals vitals_of(const Coordinator& coordinator, const Reception& reception, Instant now);
 // As a table for people.
 std::string status_text(const nlohmann::json& status);
 

@@ -216,7 +216,8 @@ TEST_F(ReceptionTest, AnExcludedClientIsToldAndSentAway) {
 
 TEST_F(ReceptionTest, RolesAreKeptApart) {
   ReceptionOptions options;
-  options.on_status = [](const StatusRequest& request) -> std::string {
+  options.on_status = [](const std::string& admin, const StatusRequest& request) -> std::string {
+    EXPECT_EQ(admin, "boss");
     if (request.what == "rounds") return "[" + request.argument + "]";
     throw std::invalid_argument("[status] unknown");
   };

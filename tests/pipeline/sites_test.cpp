@@ -5,6 +5,7 @@
 #include "launch/certificates/authority.h"
 #include "launch/certificates/site.h"
 #include "tests/pipeline/small_job.h"
+#include "tests/support/http_get.h"
 
 // A coordinator and three clients as processes of their own, over TLS on this machine.
 namespace fedstill::testing {
@@ -71,6 +72,12 @@ class Sites : public Pipeline {
   }
   std::vector<std::string> whom(const std::string& command, const std::string& name) const {
     return {command, "--coordinator", "127.0.0.1:" + port_, "--identity", identity(name).string()};
+  }
+  Finished ask(const std::string& what, const std::string& argument = "") const {
+    std::vector<std::string> words = whom(what, "ops");
+    words.push_back("--json");
+    if (!argument.empty()) words.push_back(argument);
+    return run_program(words);
   }
   void start_client(std::size_t i, const std::vector<std::string>& more = {}) {
     std::vector<std::string> words = whom("client", client_of(i));
@@ -201,6 +208,31 @@ TEST_F(Sites, StatusNamesTheMembers) {
   EXPECT_EQ(status.at("state"), "collecting");
   EXPECT_EQ(status.at("members").at(0).at("client"), client_of(2));
   EXPECT_EQ(status.at("members").at(0).at("architecture"), kModels[2]);
+}
+
+TEST_F(Sites, AnExcludedClientIsSentAwayUntilItIsReadmitted) {
+  const std::uint16_t monitor = free_port();
+  start_coordinator({"--monitor", std::to_string(monitor)});
+  start_client(0);
+  start_client(1);
+  ASSERT_TRUE(coordinator_->wait_for_text(events(), "\"message\":\"Upload\""));
+  EXPECT_EQ(ask("exclude", client_of(1)).code, 0);
+  EXPECT_EQ(clients_[1]->wait(), 10) << clients_[1]->err();
+  EXPECT_THAT(clients_[1]->err(), HasSubstr("excluded: by ops"));
+  EXPECT_THAT(http_get(monitor, "/metrics"), HasSubstr("fedstill_members{state=\"excluded\"} 1\n"));
+  EXPECT_THAT(http_get(monitor, "/health"), HasSubstr("\"status\":\"ok\""));
+  EXPECT_EQ(ask("exclude", "nobody").code, 10);
+
+  const auto clients = nlohmann::json::parse(ask("clients").out).at("clients");
+  ASSERT_EQ(clients.size(), 2);
+  EXPECT_EQ(clients[1].at("excluded"), "by ops");
+  EXPECT_TRUE(clients[0].at("excluded").is_null());
+  EXPECT_EQ(nlohmann::json::parse(ask("rounds").out).at("rounds").at(0).at("round"), 1);
+
+  EXPECT_EQ(ask("readmit", client_of(1)).code, 0);
+  start_client(1);
+  start_client(2);
+  expect_the_same_student();
 }
 
 TEST_F(Sites, AClientMayNotAdminister) {

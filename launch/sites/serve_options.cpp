@@ -1,0 +1,64 @@
+#include "launch/sites/serve_options.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "launch/job_file.h"
+#include "launch/settings.h"
+#include "launch/sites/identity_folder.h"
+
+namespace fedstill {
+namespace {
+
+constexpr std::uint32_t kRound = 1;
+// A chunk is a frame: at 1 MiB each more than any line carries, and yet no flood.
+constexpr std::uint64_t kFramesPerSecond = 2000;
+constexpr std::size_t kMoreConnections = 64;  // administrators, and clients coming back
+
+// What a client trains with, and nothing else of the job: paths stay here.
+std::string client_settings(Job job) {
+  std::string out, section;
+  for (const Setting& setting : settings_of(job)) {
+    const bool trains = setting.section == "clients" || setting.section == "head" ||
+                        setting.name() == "run.seed" || setting.name() == "run.bf16";
+    if (!trains) continue;
+    if (setting.section != section) out.append("[").append(setting.section).append("]\n");
+    section = setting.section;
+    out.append(setting.key).append(" = ").append(toml_value(setting)).append("\n");
+  }
+  return out;
+}
+
+}  // namespace
+
+CoordinatorOptions coordinator_options(const Job& job, const Material& material,
+                                       const BlobInfo& pool) {
+  CoordinatorOptions options;
+  options.round.expected_clients = static_cast<int>(job.clients.count);
+  options.round.min_clients = static_cast<int>(std::min(job.round.minimum, job.clients.count));
+  options.round.deadline = std::chrono::minutes(job.round.deadline_minutes);
+  options.round.silent_after = std::chrono::seconds(job.round.silent_seconds);
+  options.round.stalled_after = std::chrono::minutes(job.round.stalled_minutes);
+  options.plan = {job_hash(job), kRound, pool.sha256, material.classes()};
+  options.plan.settings = client_settings(job);
+  options.plan.pool_bytes = pool.bytes;
+  options.image = material.data.train.images->shape;
+  options.classes = material.classes();
+  options.pool_samples = material.pool.images.count();
+  return options;
+}
+
+ServerOptions server_options(const CoordinatorCommand& command, const Job& job) {
+  ServerOptions options;
+  options.listen = parse_endpoint(command.listen);
+  options.credentials = credentials_of(command.identity);
+  options.access.revoked = command.revoked;
+  options.access.allowed = command.allowed;
+  options.limits.frames_per_second = kFramesPerSecond;
+  options.limits.max_connections =
+      std::max<std::size_t>(options.limits.max_connections,
+                            static_cast<std::size_t>(job.clients.count) + kMoreConnections);
+  return options;
+}
+
+}  // namespace fedstill
