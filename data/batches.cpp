@@ -105,7 +105,7 @@ void erase(const Rectangle& part, const ImageShape& shape, const Layout& layout,
 
 void gather(const ImageView& images, std::span<const std::int64_t> rows,
             const Normalisation& normalisation, std::span<float> out, bool channels_last,
-            const Augmentation& augmentation, std::uint64_t key) {
+            const Augmentation& augmentation, std::uint64_t key, std::size_t first) {
   check(images, rows, normalisation, out);
   const ImageShape& shape = images.images->shape;
   const std::vector<Affine> affines = make_affines(normalisation);
@@ -120,7 +120,7 @@ void gather(const ImageView& images, std::span<const std::int64_t> rows,
       normalise(affines, image, layout, to);
       continue;
     }
-    const Change change = draw_change(augmentation, shape, derive_key(key, position));
+    const Change change = draw_change(augmentation, shape, derive_key(key, first + position));
     move_pixels(change, shape, image, moved);
     normalise(affines, moved, layout, to);
     erase(change.erased, shape, layout, to);

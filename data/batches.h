@@ -31,11 +31,12 @@ struct Augmentation {
 };
 
 // Writes images[rows] normalised to out, [rows, C, H, W] or, if channels_last, [rows, H, W, C].
-// Rows count within the view. Throws std::invalid_argument if out.size() != rows.size() × pixels
-// per image, a row is outside the view, or the normalisation does not fit the channels.
+// Rows count within the view; `first` is the place of the first of them in its batch. Throws
+// std::invalid_argument if out.size() != rows.size() × pixels per image, a row is outside the view,
+// or the normalisation does not fit the channels.
 void gather(const ImageView& images, std::span<const std::int64_t> rows,
             const Normalisation& normalisation, std::span<float> out, bool channels_last = false,
-            const Augmentation& augmentation = {}, std::uint64_t key = 0);
+            const Augmentation& augmentation = {}, std::uint64_t key = 0, std::size_t first = 0);
 
 // The rows of the given batch of an epoch: a counter-based permutation of [0, count) per epoch, cut
 // into batches. The last partial batch is dropped unless it is the only one. Throws

@@ -62,7 +62,9 @@ Distilled distill(const UnlabeledPool& pool, const at::Tensor& soft_labels,
                                     {.batch = options.batch,
                                      .normalisation = normalisation,
                                      .augmentation = options.augmentation,
-                                     .seed = key(options, Use::kBatches)});
+                                     .seed = key(options, Use::kBatches),
+                                     .part = options.fit.parallel.rank(),
+                                     .parts = options.fit.parallel.ranks()});
   FitOptions fit_options = options.fit;
   fit_options.seed = key(options, Use::kDropout);
   const std::array wanted{fresh.output("logits")};

@@ -19,7 +19,7 @@ struct DistillOptions {
   Augmentation augmentation;
   bool bf16 = false;
   std::uint64_t seed = 0;  // of everything random; fit.seed is not read
-  FitOptions fit = default_distillation_fit();
+  FitOptions fit = default_distillation_fit();  // with several ranks each gets its part of a batch
 };
 
 struct Distilled {

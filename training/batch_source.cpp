@@ -34,20 +34,33 @@ class ShuffledBatches : public BatchSource {
                                   " target values for " + std::to_string(images_.count()) +
                                   " images, expected one row each");
     }
+    if (options_.part < 0 || options_.part >= options_.parts ||
+        std::min(options_.batch, images_.count()) < options_.parts) {
+      throw std::invalid_argument("[batches] part " + std::to_string(options_.part) + " of " +
+                                  std::to_string(options_.parts) + " of batches of " +
+                                  std::to_string(std::min(options_.batch, images_.count())));
+    }
   }
 
   std::int64_t steps_per_epoch() const override { return shuffle_.steps(); }
 
   Batch batch(std::int64_t epoch, std::int64_t step) override {
-    const std::span<const std::int64_t> rows = shuffle_.rows(epoch, step);
+    const std::span<const std::int64_t> all = shuffle_.rows(epoch, step);
+    const auto begin_of = [&](int part) {
+      return all.size() * static_cast<std::size_t>(part) / static_cast<std::size_t>(options_.parts);
+    };
+    const std::size_t first = begin_of(options_.part);
+    const auto rows = all.subspan(first, begin_of(options_.part + 1) - first);
     const auto count = static_cast<std::int64_t>(rows.size());
     at::Tensor images = empty_images(count, images_.images->shape, options_.channels_last);
     gather(images_, rows, options_.normalisation,
            {images.mutable_data_ptr<float>(), static_cast<std::size_t>(images.numel())},
-           options_.channels_last, options_.augmentation, derive_key(options_.seed, epoch, step));
+           options_.channels_last, options_.augmentation, derive_key(options_.seed, epoch, step),
+           first);
     at::Tensor index = at::empty({count}, at::kLong);
     std::ranges::copy(rows, index.mutable_data_ptr<std::int64_t>());
-    return {std::move(images), targets_.index_select(0, index)};
+    return {std::move(images), targets_.index_select(0, index),
+            static_cast<double>(count) / static_cast<double>(all.size())};
   }
 
  private:
@@ -106,7 +119,7 @@ class BalancedBatches : public BatchSource {
     const std::int64_t position = epoch * steps_ + step;
     fill(positives_, position, all.first(all.size() / 2));
     fill(negatives_, position, all.last(all.size() / 2));
-    return {std::move(images), targets_};
+    return {.images = std::move(images), .targets = targets_};
   }
 
  private:

@@ -5,9 +5,11 @@
 #include <ATen/ops/isfinite.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <sstream>
 
 #include "model/atomic_file.h"
@@ -86,11 +88,14 @@ class Fitting {
         optimizer_(make_optimizer(options.optimizer, executor.parameters())),
         steps_per_epoch_(source.steps_per_epoch()),
         epochs_(std::max(options.epochs,
-                         (options.minimum_steps + steps_per_epoch_ - 1) / steps_per_epoch_)) {}
+                         (options.minimum_steps + steps_per_epoch_ - 1) / steps_per_epoch_)) {
+    if (options.parallel.ranks() > 1) gradients_.emplace(executor.parameters(), options.parallel);
+  }
 
   FitReport run() {
     const auto start = std::chrono::steady_clock::now();
-    if (!options_.checkpoint.empty()) resume();
+    if (!options_.checkpoint.empty() && options_.parallel.rank() == 0) resume();
+    if (gradients_) begin_together();
     for (; epoch_ < epochs_; ++epoch_) run_epoch();
     check_parameters();
     report_.seconds =
@@ -104,23 +109,25 @@ class Fitting {
   void run_epoch() {
     double sum = 0.0;
     for (std::int64_t step = 0; step < steps_per_epoch_; ++step) {
-      stop_if_asked();
+      if (!gradients_) stop_if(is_asked_to_stop());
       sum += run_step(epoch_ * steps_per_epoch_ + step, source_.batch(epoch_, step));
       const double mean = sum / static_cast<double>(step + 1);
       // Saved before it is told, so that who stops at an epoch's end loses nothing.
       if (step + 1 == steps_per_epoch_) finish_epoch(mean);
       if (options_.on_event) tell(step, mean);
+      stop_if(somebody_stops_);
     }
   }
 
   double run_step(std::int64_t step, const Batch& batch) {
     const double factor = schedule_factor(options_.schedule, step, total_steps());
     const std::vector<at::Tensor> outputs =
-        executor_.run(batch.images, wanted_, Mode::kTrain, derive_key(options_.seed, step));
+        executor_.run(batch.images, wanted_, Mode::kTrain, dropout_key(step));
     const at::Tensor loss = loss_(outputs, batch.targets);
-    const double value = loss.item<float>();
+    double value = loss.item<float>();
+    if (gradients_) value = backward_together(loss, value, batch.share);
     require_finite("loss", value, step, factor);
-    loss.backward();
+    if (!gradients_) loss.backward();
     if (options_.clip_norm > 0.0) {
       const double norm = clip_gradients(executor_.parameters(), options_.clip_norm);
       require_finite("gradient norm", norm, step, factor);
@@ -132,11 +139,38 @@ class Fitting {
     return value;
   }
 
+  // Every rank's dropout is its own.
+  std::uint64_t dropout_key(std::int64_t step) const {
+    const std::uint64_t key = derive_key(options_.seed, step);
+    return gradients_ ? derive_key(key, options_.parallel.rank()) : key;
+  }
+
+  // The gradients become those of the whole batch; returns its loss. Who is asked to stop tells the
+  // others with it, so that all leave after the same step.
+  double backward_together(const at::Tensor& loss, double value, double share) {
+    std::array facts{static_cast<float>(value * share), is_asked_to_stop() ? 1.0F : 0.0F};
+    gradients_->begin(facts);
+    loss.mul(share).backward();
+    gradients_->finish();
+    somebody_stops_ = facts[1] > 0.0F;
+    return static_cast<double>(facts[0]);
+  }
+
+  void begin_together() {
+    std::array<std::int64_t, 2> where{epoch_, images_before_};
+    options_.parallel.group->broadcast(elements(where), 0).wait();
+    epoch_ = where[0];
+    images_before_ = where[1];
+    broadcast(state_tensors(), *options_.parallel.group);
+  }
+
   void finish_epoch(double mean) {
     report_.epoch_losses.push_back(mean);
+    if (gradients_) average_statistics(executor_.parameters(), *options_.parallel.group);
     const std::int64_t done = epoch_ + 1,
                        every = std::max<std::int64_t>(1, options_.checkpoint_every);
-    if (options_.checkpoint.empty() || (done != epochs_ && done % every != 0)) return;
+    if (options_.checkpoint.empty() || options_.parallel.rank() != 0) return;
+    if (done != epochs_ && done % every != 0) return;
     write_file_atomically(options_.checkpoint, encode_checkpoint(current_state()));
   }
 
@@ -150,8 +184,10 @@ class Fitting {
                        .end_of_epoch = step + 1 == steps_per_epoch_});
   }
 
-  void stop_if_asked() const {
-    if (options_.stop == nullptr || !options_.stop->load()) return;
+  bool is_asked_to_stop() const { return options_.stop != nullptr && options_.stop->load(); }
+
+  void stop_if(bool asked) const {
+    if (!asked) return;
     throw Stopped("[fit] stopped in epoch " + std::to_string(epoch_ + 1) + " of " +
                   std::to_string(epochs_));
   }
@@ -190,6 +226,7 @@ class Fitting {
         {"seed", std::to_string(options_.seed)},
         {"clip norm", to_text(options_.clip_norm)},
     };
+    if (gradients_) facts.push_back({"ranks", std::to_string(options_.parallel.ranks())});
     add_facts(facts, options_.optimizer);
     add_facts(facts, options_.schedule);
     add_facts(facts, executor_);
@@ -240,6 +277,8 @@ class Fitting {
   std::int64_t steps_per_epoch_, epochs_, epoch_ = 0, images_before_ = 0;
   std::vector<Checkpoint::Fact> identity_;
   FitReport report_;
+  std::optional<GradientBuckets> gradients_;  // of several ranks
+  bool somebody_stops_ = false;
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "training/batch_source.h"
+#include "training/data_parallel.h"
 #include "training/executor.h"
 #include "training/optimizer.h"
 
@@ -24,7 +25,7 @@ struct FitEvent {
   std::int64_t epoch = 0, epochs = 0;
   std::int64_t step = 0, steps = 0;  // over the whole fit
   std::int64_t images = 0;           // seen so far
-  double loss = 0.0;                 // mean of the epoch so far
+  double loss = 0.0;                 // mean of the epoch so far, over all ranks
   bool end_of_epoch = false;
 };
 
@@ -35,6 +36,10 @@ struct FitOptions {
   ScheduleOptions schedule{};
   double clip_norm = 0.0;  // 0: off
   std::uint64_t seed = 0;  // dropout
+  // Several ranks, each with its own executor and source (BatchOptions::part), fit one model. Rank
+  // 0 keeps the checkpoint and its values are what all begin with; BatchNorm's running statistics
+  // are averaged after every epoch. All stop when one is asked to.
+  DataParallel parallel{};
   // Empty: none. Written atomically after every checkpoint_every-th epoch and the last; read at the
   // start if it exists. The data and the loss are the caller's to keep the same; what the fit knows
   // of itself is checked.
@@ -65,8 +70,8 @@ struct FitReport {
 
 // The one training loop: batches → run the wanted nodes in kTrain → loss → backward → clip → step.
 // With the same seed, executor and thread count the result is the same bits, interrupted or not.
-// Throws Stopped, DivergedError, DecodeError for a damaged checkpoint and std::invalid_argument for
-// the checkpoint of another fit, naming what differs.
+// Throws Stopped, DivergedError, CollectiveError, DecodeError for a damaged checkpoint and
+// std::invalid_argument for the checkpoint of another fit, naming what differs.
 FitReport fit(Executor& executor, std::span<const int> wanted, BatchSource& source,
               const Loss& loss, const FitOptions& options);
 

@@ -1,0 +1,241 @@
+#include "training/data_parallel.h"
+
+#include <gmock/gmock.h>
+
+#include <array>
+#include <mutex>
+#include <set>
+
+#include "collective/local/local.h"
+#include "tests/support/temporary_folder.h"
+#include "toy.h"
+#include "training/fit.h"
+#include "training/losses.h"
+#include "training/threads.h"
+
+namespace fedstill {
+namespace {
+
+using testing::random_tensor;
+using testing::small_net;
+using testing::values;
+
+constexpr std::int64_t kImages = 60, kBatch = 12;
+
+// Random images, small and with three classes.
+ImageView toy_images() {
+  auto images = std::make_shared<Images>();
+  images->shape = {2, 8, 8};
+  images->pixels.resize(static_cast<std::size_t>(kImages * 2 * 8 * 8));
+  for (std::size_t i = 0; i < images->pixels.size(); ++i) {
+    images->pixels[i] = static_cast<std::uint8_t>(random_below(7, i, 256));
+  }
+  std::vector<std::int64_t> rows(kImages);
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<std::int64_t>(i);
+  return {images, rows};
+}
+
+at::Tensor toy_labels() {
+  at::Tensor labels = at::empty({kImages}, at::kLong);
+  for (std::int64_t i = 0; i < kImages; ++i) {
+    labels.mutable_data_ptr<std::int64_t>()[i] =
+        static_cast<std::int64_t>(random_below(8, static_cast<std::uint64_t>(i), 3));
+  }
+  return labels;
+}
+
+BatchOptions toy_batches(const DataParallel& parallel) {
+  return {.batch = kBatch,
+          .normalisation = {{0.5F, 0.5F}, {0.25F, 0.25F}},
+          .augmentation = {.crop_padding = 1, .flip = true},
+          .seed = 4,
+          .part = parallel.rank(),
+          .parts = parallel.ranks()};
+}
+
+// Without BatchNorm and dropout, which see their own rank's images only, a fit is the same sum
+// whoever computes which part of it.
+Graph plain_net() {
+  GraphBuilder build("plain", {2, 8, 8}, 3);
+  int node = build.unary(build.conv(0, {.out = 4}), Op::kReLU);
+  node = build.unary(build.conv(node, {.out = 6}), Op::kReLU);
+  return std::move(build).finish(build.linear(build.unary(node, Op::kGlobalAveragePool), 3));
+}
+
+FitOptions options_of(const DataParallel& parallel, const char* optimizer = "sgd") {
+  FitOptions options{.epochs = 3, .seed = 5, .parallel = parallel};
+  options.optimizer = {.name = optimizer, .learning_rate = 0.05, .weight_decay = 1e-3};
+  return options;
+}
+
+struct Outcome {
+  Graph graph;
+  FitReport report;
+};
+
+Outcome run(const Graph& net, const FitOptions& options) {
+  set_thread_count(1);
+  Executor executor(net);
+  const int logits = executor.graph().output("logits");
+  const auto source = make_batches(toy_images(), toy_labels(), toy_batches(options.parallel));
+  FitReport report = fit(executor, std::span(&logits, 1), *source, cross_entropy(), options);
+  return {executor.snapshot(), std::move(report)};
+}
+
+// Of every rank.
+std::vector<Outcome> run_ranks(int ranks, const Graph& net, DataParallel parallel,
+                               const std::function<void(FitOptions&, int)>& change = {}) {
+  std::vector<Outcome> out(static_cast<std::size_t>(ranks));
+  local::run_ranks(ranks, [&](Collective& group) {
+    DataParallel own = parallel;
+    own.group = &group;
+    FitOptions options = options_of(own);
+    if (change) change(options, group.rank());
+    out[static_cast<std::size_t>(group.rank())] = run(net, options);
+  });
+  return out;
+}
+
+double largest_difference(const Graph& a, const Graph& b) {
+  double largest = 0.0;
+  for (const auto& [name, tensor] : a.tensors) {
+    const auto x = tensor.values<float>(), y = b.tensors.at(name).values<float>();
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      largest = std::max(largest, std::abs(static_cast<double>(x[i]) - static_cast<double>(y[i])));
+    }
+  }
+  return largest;
+}
+
+struct Way {
+  int ranks;
+  std::size_t bucket_bytes;
+  bool overlap;
+};
+
+std::string way_name(const ::testing::TestParamInfo<Way>& info) {
+  return std::to_string(info.param.ranks) + "RanksBucketsOf" +
+         std::to_string(info.param.bucket_bytes) + (info.param.overlap ? "Overlapped" : "After");
+}
+
+class DataParallelFit : public ::testing::TestWithParam<Way> {};
+
+TEST_P(DataParallelFit, IsTheFitOfOneRankWithTheWholeBatch) {
+  const Way way = GetParam();
+  const Outcome alone = run(plain_net(), options_of({}));
+  const auto together =
+      run_ranks(way.ranks, plain_net(), {.bucket_bytes = way.bucket_bytes, .overlap = way.overlap});
+  for (const Outcome& rank : together) {
+    EXPECT_LT(largest_difference(alone.graph, rank.graph), 1e-6);
+    EXPECT_EQ(rank.graph, together.front().graph);  // replicas stay the same bits
+    ASSERT_EQ(rank.report.epoch_losses.size(), 3U);
+    EXPECT_NEAR(rank.report.epoch_losses.back(), alone.report.epoch_losses.back(), 1e-5);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, DataParallelFit,
+                         ::testing::Values(Way{2, 1 << 20, true}, Way{2, 1 << 20, false},
+                                           Way{2, 1, true}, Way{3, 256, true}, Way{4, 256, false},
+                                           Way{5, 256, true}),
+                         way_name);
+
+TEST(DataParallel, AGroupOfOneIsAlone) {
+  const Outcome alone = run(small_net(), options_of({}));
+  EXPECT_EQ(run_ranks(1, small_net(), {}).front().graph, alone.graph);
+}
+
+TEST(DataParallel, StatisticsAndDropoutAreOfEachRankAndYetReplicasAgree) {
+  const auto together = run_ranks(3, small_net(), {.bucket_bytes = 64});
+  EXPECT_EQ(together[0].graph, together[1].graph);
+  EXPECT_EQ(together[0].graph, together[2].graph);
+  EXPECT_EQ(together[0].graph, run_ranks(3, small_net(), {.bucket_bytes = 4096})[0].graph);
+  EXPECT_GT(largest_difference(together[0].graph, run(small_net(), options_of({})).graph), 1e-4);
+}
+
+TEST(DataParallel, Bfloat16OnTheWireIsCloseAndTheSameOnAllRanks) {
+  const Outcome alone = run(plain_net(), options_of({}));
+  const auto together = run_ranks(2, plain_net(), {.bf16 = true});
+  EXPECT_EQ(together[0].graph, together[1].graph);
+  const double difference = largest_difference(alone.graph, together[0].graph);
+  EXPECT_LT(difference, 2e-3);
+  EXPECT_GT(difference, 1e-6);
+}
+
+TEST(DataParallel, PartsAreDisjointCompleteAndInOrder) {
+  const auto whole = make_batches(toy_images(), toy_labels(), toy_batches({}));
+  for (const int parts : {1, 2, 5}) {
+    for (std::int64_t step = 0; step < whole->steps_per_epoch(); ++step) {
+      const Batch all = whole->batch(1, step);
+      std::vector<float> images;
+      double share = 0.0;
+      for (int part = 0; part < parts; ++part) {
+        BatchOptions options = toy_batches({});
+        options.part = part;
+        options.parts = parts;
+        const Batch some = make_batches(toy_images(), toy_labels(), options)->batch(1, step);
+        const auto pixels = values(some.images);
+        images.insert(images.end(), pixels.begin(), pixels.end());
+        share += some.share;
+      }
+      EXPECT_EQ(images, values(all.images));
+      EXPECT_DOUBLE_EQ(share, 1.0);
+    }
+  }
+}
+
+TEST(DataParallel, MorePartsThanImagesAreRefused) {
+  BatchOptions options = toy_batches({});
+  options.parts = static_cast<int>(kBatch) + 1;
+  EXPECT_THROW(make_batches(toy_images(), toy_labels(), options), std::invalid_argument);
+}
+
+TEST(DataParallel, AllStopWhenOneIsAskedToAndGoOnTogether) {
+  const TemporaryFolder folder;
+  const auto checkpoint = folder.path() / "fit.checkpoint";
+  const auto uninterrupted = run_ranks(2, small_net(), {});
+  std::atomic<bool> stop{false};
+  std::mutex mutex;
+  std::set<int> stopped;
+  local::run_ranks(2, [&](Collective& group) {
+    FitOptions options = options_of({.group = &group});
+    options.checkpoint = checkpoint;
+    if (group.rank() == 1) options.stop = &stop;  // the other is not told
+    options.on_event = [&](const FitEvent& event) {
+      if (event.step == 8) stop = true;
+    };
+    EXPECT_THROW(run(small_net(), options), Stopped);
+    const std::lock_guard lock(mutex);
+    stopped.insert(group.rank());
+  });
+  EXPECT_EQ(stopped, (std::set{0, 1}));
+  ASSERT_TRUE(std::filesystem::exists(checkpoint));
+  // Only rank 0 can read it.
+  const auto resumed = run_ranks(2, small_net(), {}, [&](FitOptions& options, int rank) {
+    if (rank == 0) options.checkpoint = checkpoint;
+  });
+  EXPECT_EQ(resumed[0].graph, uninterrupted[0].graph);
+  EXPECT_EQ(resumed[1].graph, uninterrupted[0].graph);
+}
+
+TEST(DataParallel, ADivergedRankEndsTheFitOnAll) {
+  local::run_ranks(2, [](Collective& group) {
+    FitOptions options = options_of({.group = &group});
+    options.optimizer.learning_rate = 1e30;
+    EXPECT_THROW(run(plain_net(), options), DivergedError);
+  });
+}
+
+TEST(DataParallel, ACheckpointOfAnotherNumberOfRanksIsRefused) {
+  const TemporaryFolder folder;
+  FitOptions options = options_of({});
+  options.checkpoint = folder.path() / "fit.checkpoint";
+  run(plain_net(), options);
+  EXPECT_THROW(run_ranks(2, plain_net(), {},
+                         [&](FitOptions& o, int rank) {
+                           if (rank == 0) o.checkpoint = folder.path() / "fit.checkpoint";
+                         }),
+               std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace fedstill
