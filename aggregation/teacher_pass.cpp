@@ -68,12 +68,8 @@ Graph read_teacher(const Teacher& teacher, const TeacherPassOptions& options, st
   }
 }
 
-struct Predictions {
-  at::Tensor logits, confidences;  // [N, C], [N]
-};
-
-// Replaces what no rule could use; returns a sentence about it, empty if there was nothing.
-std::string clean(Predictions& predictions) {
+// Replaces what no rule could use, and says so.
+void clean(TeacherAnswer& predictions) {
   predictions.logits = predictions.logits.contiguous();
   predictions.confidences = predictions.confidences.contiguous();
   const auto rows = static_cast<std::size_t>(predictions.logits.size(0));
@@ -93,10 +89,48 @@ std::string clean(Predictions& predictions) {
     if (confidence < 0.0F || confidence > 1.0F) ++outside;
     confidence = std::clamp(confidence, 0.0F, 1.0F);
   }
-  if (not_finite + outside == 0) return {};
-  return "of " + std::to_string(rows) + " predictions " + std::to_string(not_finite) +
-         " were not finite (replaced by no opinion) and " + std::to_string(outside) +
-         " had a confidence outside [0, 1] (clamped)";
+  if (not_finite + outside == 0) return;
+  predictions.warning = "of " + std::to_string(rows) + " predictions " +
+                        std::to_string(not_finite) +
+                        " were not finite (replaced by no opinion) and " + std::to_string(outside) +
+                        " had a confidence outside [0, 1] (clamped)";
+}
+
+TeacherAnswer read_predictions(const Teacher& teacher, std::int64_t client, const ImageView& images,
+                               std::int64_t classes) {
+  const PredictionsShape& shape = *teacher.predictions;
+  require(shape.samples == images.count() && shape.classes == classes, client,
+          "predictions of other images");
+  require(sha256_hex_of_file(teacher.model) == teacher.hash, client,
+          teacher.model.string() + " no longer has hash " + teacher.hash);
+  const PoolPredictions said = read_predictions_file(teacher.model, shape);
+  return {.logits = at::tensor(said.logits).reshape({shape.samples, shape.classes}),
+          .confidences = at::tensor(said.confidences),
+          .warning = {}};
+}
+
+void check_stop(const TeacherPassOptions& options) {
+  if (options.stop == nullptr || !options.stop->load()) return;
+  throw Stopped("[teacher pass] stopped; finished clients are kept");
+}
+
+TeacherAnswer predict_both(const Teacher& teacher, std::int64_t client, const ImageView& images,
+                           std::int64_t classes, const Normalisation& normalisation,
+                           const TeacherPassOptions& options) {
+  const Graph graph = read_teacher(teacher, options, client);
+  check_graph(graph, sample_shape(images), classes, client);
+  std::vector<std::string> outputs{"logits"};
+  if (graph.outputs.contains("confidence")) outputs.emplace_back("confidence");
+  const auto values =
+      predict(graph, outputs, images, normalisation, options.block, [&](std::int64_t done) {
+        check_stop(options);
+        if (options.on_progress) options.on_progress(client, done);
+      });
+  const std::int64_t count = images.count();
+  return {.logits = values[0],
+          .confidences = values.size() > 1 ? values[1].reshape({count})
+                                           : at::full({count}, kNoOpinion, at::kFloat),
+          .warning = {}};
 }
 
 // The workers of one pass: each takes the next client that is not done, until there is none, one
@@ -138,39 +172,16 @@ class Pass {
 
   void evaluate(std::int64_t client) {
     check_not_stopped();
-    const Teacher& teacher = teachers_[static_cast<std::size_t>(client)];
-    Predictions predictions =
-        teacher.predictions ? read_predictions(teacher, client) : predict_both(teacher, client);
-    if (const std::string warning = clean(predictions); !warning.empty()) {
+    TeacherPassOptions options = options_;
+    options.on_progress = [this](std::int64_t who, std::int64_t images) { progress(who, images); };
+    const TeacherAnswer answer =
+        ask_teacher(teachers_[static_cast<std::size_t>(client)], client, images_,
+                    cache_.key().classes, normalisation_, options);
+    if (!answer.warning.empty()) {
       const std::scoped_lock lock(mutex_);
-      if (options_.on_warning) options_.on_warning(client, warning);
+      if (options_.on_warning) options_.on_warning(client, answer.warning);
     }
-    cache_.write(client, predictions.logits, predictions.confidences);
-  }
-
-  Predictions read_predictions(const Teacher& teacher, std::int64_t client) {
-    const PredictionsShape& shape = *teacher.predictions;
-    require(shape.samples == images_.count() && shape.classes == cache_.key().classes, client,
-            "predictions of other images");
-    require(sha256_hex_of_file(teacher.model) == teacher.hash, client,
-            teacher.model.string() + " no longer has hash " + teacher.hash);
-    const PoolPredictions said = read_predictions_file(teacher.model, shape);
-    progress(client, images_.count());
-    return {.logits = at::tensor(said.logits).reshape({shape.samples, shape.classes}),
-            .confidences = at::tensor(said.confidences)};
-  }
-
-  Predictions predict_both(const Teacher& teacher, std::int64_t client) {
-    const Graph graph = read_teacher(teacher, options_, client);
-    check_graph(graph, sample_shape(images_), cache_.key().classes, client);
-    std::vector<std::string> outputs{"logits"};
-    if (graph.outputs.contains("confidence")) outputs.emplace_back("confidence");
-    const auto values = predict(graph, outputs, images_, normalisation_, options_.block,
-                                [&](std::int64_t images) { progress(client, images); });
-    const std::int64_t count = images_.count();
-    return {.logits = values[0],
-            .confidences = values.size() > 1 ? values[1].reshape({count})
-                                             : at::full({count}, kNoOpinion, at::kFloat)};
+    cache_.write(client, answer.logits, answer.confidences);
   }
 
   void progress(std::int64_t client, std::int64_t images) {
@@ -197,6 +208,31 @@ class Pass {
 
 }  // namespace
 
+PredictionCache open_prediction_cache(std::span<const Teacher> teachers, const ImageView& images,
+                                      std::string images_hash, std::int64_t classes,
+                                      const std::filesystem::path& cache) {
+  CacheKey key;
+  key.images = std::move(images_hash);
+  key.samples = images.count();
+  key.classes = classes;
+  for (const Teacher& teacher : teachers) {
+    key.models.push_back(teacher.hash);
+    key.sample_counts.push_back(teacher.sample_count);
+  }
+  return PredictionCache::open_or_create(cache, key);
+}
+
+TeacherAnswer ask_teacher(const Teacher& teacher, std::int64_t client, const ImageView& images,
+                          std::int64_t classes, const Normalisation& normalisation,
+                          const TeacherPassOptions& options) {
+  TeacherAnswer answer =
+      teacher.predictions ? read_predictions(teacher, client, images, classes)
+                          : predict_both(teacher, client, images, classes, normalisation, options);
+  if (teacher.predictions && options.on_progress) options.on_progress(client, images.count());
+  clean(answer);
+  return answer;
+}
+
 PredictionCache teacher_pass(std::span<const Teacher> teachers, const ImageView& images,
                              std::string images_hash, std::int64_t classes,
                              const Normalisation& normalisation, const std::filesystem::path& cache,
@@ -207,15 +243,8 @@ PredictionCache teacher_pass(std::span<const Teacher> teachers, const ImageView&
                                 std::to_string(options.workers) + " workers, block " +
                                 std::to_string(options.block) + ": expected at least one of each");
   }
-  CacheKey key;
-  key.images = std::move(images_hash);
-  key.samples = images.count();
-  key.classes = classes;
-  for (const Teacher& teacher : teachers) {
-    key.models.push_back(teacher.hash);
-    key.sample_counts.push_back(teacher.sample_count);
-  }
-  PredictionCache predictions = PredictionCache::open_or_create(cache, key);
+  PredictionCache predictions =
+      open_prediction_cache(teachers, images, std::move(images_hash), classes, cache);
   Pass(teachers, images, normalisation, options, predictions).run();
   return predictions;
 }

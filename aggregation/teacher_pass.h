@@ -34,6 +34,20 @@ struct TeacherPassOptions {
   std::function<void(std::int64_t client, const std::string& what)> on_warning;
 };
 
+// The cache file of these teachers' answers about these images, with what is in it already.
+PredictionCache open_prediction_cache(std::span<const Teacher> teachers, const ImageView& images,
+                                      std::string images_hash, std::int64_t classes,
+                                      const std::filesystem::path& cache);
+
+// One teacher's answers, as the pass writes them into the cache; client is its number in messages.
+struct TeacherAnswer {
+  at::Tensor logits, confidences;  // [N, C], [N], float32, contiguous
+  std::string warning;             // what had to be replaced, or nothing
+};
+TeacherAnswer ask_teacher(const Teacher& teacher, std::int64_t client, const ImageView& images,
+                          std::int64_t classes, const Normalisation& normalisation,
+                          const TeacherPassOptions& options);
+
 // Evaluates every teacher's "logits" and "confidence" (1/2 everywhere where a model has none) on
 // the images, in eval mode, into the cache file. Clients whose part is already there are skipped.
 //

@@ -29,6 +29,7 @@ Exit codes: 0 done, 2 usage, 3 job or setting, 4 data, 5 damaged file, 6 disk or
 
 struct Commands {
   SimulateCommand simulate;
+  MpiCommand mpi;
   InspectCommand inspect;
   PredictCommand predict;
   EvaluateCommand evaluate;
@@ -57,6 +58,20 @@ void add_simulate(CLI::App& root, SimulateCommand& c) {
   fedstill simulate job.toml --run runs/first
   fedstill simulate --resume runs/first        after Ctrl-C or a kill: ends with the same student
   fedstill simulate --set clients.models=cnn3,resnet8 --set clients.split=shards --seed 2)");
+}
+
+void add_mpi(CLI::App& root, MpiCommand& c) {
+  CLI::App& app = *root.add_subcommand("mpi", "run a whole job on the ranks of mpirun or Slurm");
+  app.add_option("job", c.job, "job file (TOML); without one the preset is run");
+  add_preset(app, c.preset);
+  app.add_option("--run", c.run,
+                 "folder of this run, which all ranks see; the same again goes on with it");
+  add_assignments(app, c.assignments);
+  add_quiet(app, c.quiet);
+  add_json(app, c.json);
+  app.footer(R"(Examples:
+  mpirun -np 8 fedstill mpi job.toml --run /shared/runs/first
+  mpirun -np 4 fedstill mpi --set distillation.ranks=1    the student of one process, bit by bit)");
 }
 
 void add_inspect(CLI::App& root, InspectCommand& c) {
@@ -90,6 +105,7 @@ void add_all(CLI::App& root, Commands& c) {
   root.require_subcommand(0, 1);
   root.footer(kFooter);
   add_simulate(root, c.simulate);
+  add_mpi(root, c.mpi);
   add_inspect(root, c.inspect);
   add_predict(root, c.predict);
   add_evaluate(root, c.evaluate);
@@ -103,6 +119,7 @@ void add_all(CLI::App& root, Commands& c) {
 
 Command chosen(const CLI::App& root, Commands& c) {
   if (root.got_subcommand("simulate")) return c.simulate;
+  if (root.got_subcommand("mpi")) return c.mpi;
   if (root.got_subcommand("inspect")) return c.inspect;
   if (root.got_subcommand("predict")) return c.predict;
   if (root.got_subcommand("evaluate")) return c.evaluate;

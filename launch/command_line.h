@@ -19,6 +19,12 @@ struct SimulateCommand {
   std::vector<std::string> assignments;
   bool print_job = false, quiet = false, json = false;
 };
+struct MpiCommand {
+  std::filesystem::path job, run;
+  std::string preset = "quick";
+  std::vector<std::string> assignments;
+  bool quiet = false, json = false;
+};
 struct InspectCommand {
   std::filesystem::path file;
   bool json = false;
@@ -88,7 +94,7 @@ struct HelpCommand {
   std::string text;
 };
 using Command =
-    std::variant<SimulateCommand, InspectCommand, PredictCommand, EvaluateCommand,
+    std::variant<SimulateCommand, MpiCommand, InspectCommand, PredictCommand, EvaluateCommand,
                  CoordinatorCommand, ClientCommand, PreflightCommand, AdminCommand, AuditCommand,
                  ShardsCommand, CertCommand, CompletionCommand, VersionCommand, HelpCommand>;
 

@@ -12,6 +12,7 @@
 #include "launch/outside_text.h"
 #include "launch/predict.h"
 #include "launch/progress.h"
+#include "launch/ranks/mpi_job.h"
 #include "launch/report.h"
 #include "launch/shards.h"
 #include "launch/simulate.h"
@@ -37,6 +38,14 @@ void run(const SimulateCommand& command) {
   }
   Progress progress(std::cerr, terminal_progress(command.quiet));
   nlohmann::json report = simulate(command, progress, stop_requested());
+  report.erase("samples");
+  print(report, summary_text(report), command.json);
+}
+
+void run(const MpiCommand& command) {
+  Progress progress(std::cerr, terminal_progress(command.quiet));
+  nlohmann::json report = run_on_ranks(command, progress, stop_requested());
+  if (report.is_null()) return;  // rank 0 tells
   report.erase("samples");
   print(report, summary_text(report), command.json);
 }

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "collective/collective.h"
 #include "compression/verify.h"
 #include "data/data_error.h"
 #include "launch/certificates/x509.h"
@@ -70,6 +71,8 @@ std::optional<Failure> describe_between_sites(const std::exception_ptr& error) {
     const bool refused = e.step() == DialError::Step::kTls;
     return Failure{refused ? ExitCode::kRefused : ExitCode::kUnreachable, e.what(),
                    "fedstill preflight looks for the reason step by step"};
+  } catch (const CollectiveError& e) {
+    return Failure{ExitCode::kUnreachable, e.what(), "the same command goes on where it was"};
   } catch (const ChannelClosed& e) {
     return Failure{ExitCode::kUnreachable, e.what(), "is the coordinator running?"};
   } catch (...) {

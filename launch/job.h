@@ -90,6 +90,7 @@ struct Job {
     std::int64_t crop_padding = 2;
     bool flip = false;
     double erase = 0.0;
+    std::int64_t ranks = 0;  // of a cluster job; 0: all
   } distillation;
 
   struct Compression {

@@ -135,6 +135,17 @@ RunFolder RunFolder::reopen(const fs::path& folder, Job& job) {
   return run;
 }
 
+RunFolder RunFolder::attach(const fs::path& folder, Job& job) {
+  std::error_code ignored;
+  if (!fs::exists(folder / "job.toml", ignored)) {
+    throw JobError("[run] " + folder.string() +
+                   " cannot be seen from here; all ranks need the run folder on one filesystem");
+  }
+  RunFolder run(folder, -1);
+  apply_job_file(job, run.file("job.toml"));
+  return run;
+}
+
 RunFolder::RunFolder(RunFolder&& other) noexcept
     : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
 

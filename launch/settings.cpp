@@ -114,6 +114,7 @@ void add_distillation(std::vector<Setting>& out, Job::Distillation& d) {
   out.push_back({s, "temperature", &d.temperature, "kl", 1e-3, 1e3});
   out.push_back({s, "epochs", &d.epochs, "over the pool", 1, 1e6});
   out.push_back({s, "batch", &d.batch, "images per step", 1, 65'536});
+  out.push_back({s, "ranks", &d.ranks, "that fit the student in a cluster job; 0: all", 0, 65'536});
   out.push_back({s, "optimizer", &d.optimizer, "", 0, 0, {"sgd", "adam", "adamw"}});
   out.push_back({s, "learning_rate", &d.learning_rate, "", 0, kAny});
   out.push_back({s, "weight_decay", &d.weight_decay, "spares BatchNorm and bias", 0, 1e3});

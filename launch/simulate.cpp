@@ -40,7 +40,7 @@ void announce(const Run& run, const Material& material, bool resumed) {
   run.progress.message((resumed ? "resuming " : "run folder ") + run.folder.path().string());
 }
 
-json run_stages(const Run& run, const Material& material) {
+json do_stages(const Run& run, const Material& material) {
   Store store(run.folder.file("store"));
   Federation federation(coordinator_options(run.job, material), store, run.folder.file("sites"));
   std::vector<ClientRecord> clients;
@@ -64,15 +64,10 @@ json run_in_folder(const Job& job, const RunFolder& folder, const Material& mate
                    Progress& progress, std::atomic<bool>& stop) {
   EventLog events(folder.path());
   const Run run{job, folder, events, progress, stop};
-  announce(run, material, resumed);
   try {
-    return run_stages(run, material);
+    return run_stages(run, material, resumed);
   } catch (const Stopped&) {
-    events.event("interrupted", json::object());
     throw Stopped("interrupted; go on with: fedstill simulate --resume " + folder.path().string());
-  } catch (const std::exception& error) {
-    events.event("failed", {{"what", error.what()}});
-    throw;
   }
 }
 
@@ -108,6 +103,19 @@ json resume(const SimulateCommand& command, Progress& progress, std::atomic<bool
 }
 
 }  // namespace
+
+json run_stages(const Run& run, const Material& material, bool resumed) {
+  announce(run, material, resumed);
+  try {
+    return do_stages(run, material);
+  } catch (const Stopped&) {
+    run.events.event("interrupted", json::object());
+    throw;
+  } catch (const std::exception& error) {
+    run.events.event("failed", {{"what", error.what()}});
+    throw;
+  }
+}
 
 Job effective_job(const SimulateCommand& command) {
   Job job = assemble_job(command.preset, command.job, command.assignments);

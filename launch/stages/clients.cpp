@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "launch/machine.h"
+#include "launch/ranks/crew.h"
 #include "launch/stages/client_plan.h"
 #include "launch/stages/liar.h"
 #include "launch/stages/worker_pool.h"
@@ -37,15 +38,17 @@ class ClientWork {
         first_step_(first_step),
         folder_(run.folder.client(plan.name)) {}
 
-  ClientRecord operator()(Federation& federation) {
+  ClientRecord done() {
     ClientRecord record;
     const bool saved = run_.folder.recall(
         plan_.name, [&](const nlohmann::json& json) { record = client_record(json); });
-    if (saved) {
-      check_saved(record);
-    } else {
-      record = train();
-    }
+    if (!saved) return train();
+    check_saved(record);
+    return record;
+  }
+
+  ClientRecord operator()(Federation& federation) {
+    ClientRecord record = done();
     federation.upload(plan_.name, folder_ / "update.safetensors");
     run_.progress.finish(index_, plan_.architecture + ", " + grouped(record.samples) + " images, " +
                                      duration_text(record.seconds) + ", " +
@@ -177,8 +180,28 @@ std::string client_name(std::size_t index, std::size_t count) {
   return "client-" + std::string(digits - std::min(digits, number.size()), '0') + number;
 }
 
+void train_some(const Run& run, const Material& material, const std::vector<std::size_t>& clients) {
+  std::vector<ClientPlan> plans;
+  for (const std::size_t i : clients) plans.push_back(plan_client(run.job, material, i));
+  announce(run, plans);
+  const std::size_t honest =
+      material.shards.size() - static_cast<std::size_t>(run.job.clients.liars);
+  std::atomic<bool> first_step{false};
+  std::vector<WorkItem> items;
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    items.push_back({plans[i].cost, plans[i].memory_bytes, [&, i] {
+                       ClientWork(run, plans[i], i, clients[i] >= honest, first_step).done();
+                       run.progress.finish(i, plans[i].architecture);
+                     }});
+  }
+  run_items(std::move(items), static_cast<int>(run.job.run.workers), run.job.run.memory_mb << 20,
+            run.stop);
+  run.progress.end_stage(std::to_string(plans.size()) + " clients trained");
+}
+
 std::vector<ClientRecord> train_clients(const Run& run, const Material& material,
                                         Federation& federation) {
+  if (run.crew != nullptr) run.crew->train(run, material);
   std::vector<ClientPlan> plans;
   for (std::size_t i = 0; i < material.shards.size(); ++i) {
     plans.push_back(plan_client(run.job, material, i));

@@ -26,6 +26,9 @@ ClientRecord client_record(const nlohmann::json& json);
 // "client-00", …: sorted by name they are in the order of the split.
 std::string client_name(std::size_t index, std::size_t count);
 
+// Trains those of these clients that are not done yet and remembers them in the run folder.
+void train_some(const Run& run, const Material& material, const std::vector<std::size_t>& clients);
+
 // Trains every client that is not done yet, at most run.workers at once, and sends each update
 // through the federation. In the order of the split; the same whatever the number of workers.
 std::vector<ClientRecord> train_clients(const Run& run, const Material& material,

@@ -14,6 +14,8 @@
 
 namespace fedstill {
 
+class Crew;
+
 // What every stage of a run is given.
 struct Run {
   const Job& job;
@@ -21,6 +23,7 @@ struct Run {
   EventLog& events;
   Progress& progress;
   std::atomic<bool>& stop;  // set from outside, or by a stage whose worker failed
+  Crew* crew = nullptr;     // the ranks of this job, or this process alone
 };
 
 // Keys for derive_key(seed, stream, …): what is drawn for one purpose never moves another.

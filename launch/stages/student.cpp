@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "distillation/distiller.h"
+#include "launch/ranks/crew.h"
 #include "model/atomic_file.h"
 #include "model/cost.h"
 #include "model/model_file.h"
@@ -37,6 +38,7 @@ DistillOptions distill_options(const Run& run) {
   options.fit.seed = options.seed;
   options.fit.checkpoint = run.folder.file("student.checkpoint");
   options.fit.stop = &run.stop;
+  if (run.crew != nullptr) options.fit.parallel.group = run.crew->distillers();
   return options;
 }
 
@@ -64,8 +66,9 @@ Student distilled(const Run& run, const Material& material, const Teaching& teac
   DistillOptions options = distill_options(run);
   follow(run, options);
   set_thread_count(static_cast<int>(run.job.run.threads));
-  Distilled result =
-      distill(material.pool, targets(run, material, teaching), material.normalisation, options);
+  const at::Tensor labels = targets(run, material, teaching);
+  if (run.crew != nullptr) run.crew->begin_distilling(labels);
+  Distilled result = distill(material.pool, labels, material.normalisation, options);
   Student student{std::move(result.student), {}};
   StudentRecord& record = student.record;
   record.architecture = run.job.distillation.student;
@@ -114,6 +117,11 @@ nlohmann::json to_json(const StudentRecord& r) {
           {"test_accuracy", r.test_accuracy},
           {"seconds", r.seconds},
           {"loss_curve", r.losses}};
+}
+
+void help_distill(const Run& run, const Material& material, const at::Tensor& targets) {
+  set_thread_count(static_cast<int>(run.job.run.threads));
+  distill(material.pool, targets, material.normalisation, distill_options(run));
 }
 
 Student make_student(const Run& run, const Material& material, const Teaching& teaching) {

@@ -29,4 +29,7 @@ struct Student {
 // the finished student from there. A killed fit goes on from its checkpoint.
 Student make_student(const Run& run, const Material& material, const Teaching& teaching);
 
+// On another rank of the crew: fits its replica of rank 0's student to these targets.
+void help_distill(const Run& run, const Material& material, const at::Tensor& targets);
+
 }  // namespace fedstill

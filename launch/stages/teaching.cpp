@@ -7,6 +7,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "launch/ranks/crew.h"
 #include "launch/stages/clients.h"
 #include "training/predict.h"
 #include "training/threads.h"
@@ -77,6 +78,10 @@ class Passes {
       run_.events.event("warning", {{"client", client}, {"what", what}});
       run_.progress.message("warning: " + what);
     };
+    if (run_.crew != nullptr) {
+      return run_.crew->ask(run_, material_, &images == &material_.test, teachers, options,
+                            run_.folder.file("cache") / name);
+    }
     return teacher_pass(teachers, images, hash, material_.classes(), material_.normalisation,
                         run_.folder.file("cache") / name, options);
   }

@@ -27,10 +27,11 @@ inline std::string text_of(const std::filesystem::path& path) {
 // The real program, running. Its output goes to files.
 class Process {
  public:
-  explicit Process(const std::vector<std::string>& arguments) {
+  explicit Process(const std::vector<std::string>& arguments,
+                   const std::string& program = FEDSTILL_PROGRAM) {
     pid_ = ::fork();
     if (pid_ < 0) throw std::runtime_error("fork failed");
-    if (pid_ == 0) become(arguments);
+    if (pid_ == 0) become(program, arguments);
   }
   ~Process() {
     if (pid_ > 0) {
@@ -42,6 +43,11 @@ class Process {
   Process& operator=(const Process&) = delete;
 
   void signal(int number) const { ::kill(pid_, number); }
+  std::vector<pid_t> children() const {
+    const std::string pid = std::to_string(pid_);
+    std::ifstream list("/proc/" + pid + "/task/" + pid + "/children");
+    return {std::istream_iterator<pid_t>(list), {}};
+  }
 
   // The exit code, or minus the signal that ended it.
   int wait() {
@@ -84,10 +90,9 @@ class Process {
     return found;
   }
 
-  [[noreturn]] void become(const std::vector<std::string>& arguments) const {
+  [[noreturn]] void become(std::string program, const std::vector<std::string>& arguments) const {
     redirect("out", STDOUT_FILENO);
     redirect("err", STDERR_FILENO);
-    std::string program = FEDSTILL_PROGRAM;
     std::vector<char*> argv{program.data()};
     std::vector<std::string> copies = arguments;
     for (auto& argument : copies) argv.push_back(argument.data());

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <vector>
+
+#include "aggregation/prediction_cache.h"
+#include "aggregation/teacher_pass.h"
+#include "collective/collective.h"
+#include "launch/stages/material.h"
+#include "launch/stages/run.h"
+
+namespace fedstill {
+
+// The ranks of one job, as the stages on rank 0 see them. Rank 0 decides what is done next and says
+// so; the others serve() and do their part. The run folder is where all ranks can read and write it
+// (docs/cluster.md), so that what one rank finished is there when the job is started again.
+class Crew {
+ public:
+  // `all` has every rank, `distillers` the first of them: those that train the student together,
+  // or null on a rank that is none. Both must outlive it.
+  Crew(Collective& all, Collective* distillers) : all_(all), distillers_(distillers) {}
+
+  int size() const { return all_.size(); }
+  Collective* distillers() const { return distillers_; }
+
+  // On rank 0; each returns when all ranks have done their part.
+  //
+  // Every client that is not done yet is trained by the rank it is placed on.
+  void train(const Run& run, const Material& material);
+  // As teacher_pass() does, each rank holding one teacher at a time; the same bits.
+  PredictionCache ask(const Run& run, const Material& material, bool test_images,
+                      const std::vector<Teacher>& teachers, const TeacherPassOptions& options,
+                      const std::filesystem::path& cache);
+  // The other distillers get these targets and begin; rank 0 then fits with distillers().
+  void begin_distilling(const at::Tensor& targets);
+  void dismiss();  // the others' serve() returns
+
+  // On the other ranks, until they are dismissed. Throws what the work throws; the job then ends.
+  void serve(const Run& run, const Material& material);
+
+ private:
+  nlohmann::json order(const nlohmann::json& order);  // rank 0 says it, the others hear it
+  void train_mine(const Run& run, const Material& material);
+  void ask_in_waves(const Run& run, const Material& material, const nlohmann::json& order,
+                    const TeacherPassOptions& options, PredictionCache* cache);
+  void distill_mine(const Run& run, const Material& material, const nlohmann::json& order);
+
+  Collective& all_;
+  Collective* distillers_;
+};
+
+}  // namespace fedstill

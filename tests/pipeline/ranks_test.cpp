@@ -1,0 +1,92 @@
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+
+#include "tests/pipeline/small_job.h"
+
+// One job on several ranks, started by the real mpiexec.
+namespace fedstill::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+class Ranks : public Pipeline {
+ protected:
+  Ranks() {
+    ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
+    ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
+  }
+
+  static std::unique_ptr<Process> start(int ranks, const std::filesystem::path& run,
+                                        const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words{"-n",   std::to_string(ranks), "--oversubscribe", "--bind-to",
+                                   "none", FEDSTILL_PROGRAM};
+    std::vector<std::string> job = small_job(run, more);
+    job.front() = "mpi";
+    words.insert(words.end(), job.begin(), job.end());
+    return std::make_unique<Process>(words, FEDSTILL_MPIEXEC);
+  }
+  static void run(int ranks, const std::filesystem::path& folder,
+                  const std::vector<std::string>& more = {}) {
+    const auto job = start(ranks, folder, more);
+    EXPECT_EQ(job->wait(), 0) << job->err();
+  }
+  static inline const std::vector<std::string> kOneDistiller{"--set", "distillation.ranks=1"};
+};
+
+TEST_F(Ranks, WithOneDistillerTheStudentIsThatOfOneProcess) {
+  const auto folder = fresh("ranks-one");
+  run(3, folder, kOneDistiller);
+  EXPECT_EQ(student_of(folder), student_of(reference()));
+  for (const char* cache : {"cache/pool.predictions", "cache/test.predictions"}) {
+    EXPECT_EQ(text_of(folder / cache), text_of(reference() / cache)) << cache;
+  }
+  EXPECT_EQ(report_of(folder).at("bundle").at("sha256"),
+            report_of(reference()).at("bundle").at("sha256"));
+}
+
+TEST_F(Ranks, AllTogetherMakeAStudentAsGood) {
+  const auto folder = fresh("ranks-all");
+  run(2, folder);
+  const double together = report_of(folder).at("student").at("test_accuracy"),
+               alone = report_of(reference()).at("student").at("test_accuracy");
+  EXPECT_NEAR(together, alone, 0.06);  // a thousand test images
+  EXPECT_NE(student_of(folder), student_of(reference()));
+}
+
+TEST_F(Ranks, AKilledRankEndsTheJobAndTheSameCommandGoesOn) {
+  const auto uninterrupted = fresh("ranks-whole");
+  run(2, uninterrupted);
+  int struck = 0;
+  for (const char* moment : {"client,", "student,student,1,"}) {
+    SCOPED_TRACE(moment);
+    const auto folder = fresh("ranks-killed" + std::to_string(struck));
+    auto job = start(2, folder);
+    job->wait_for_text(folder / "metrics.csv", moment);
+    for (const pid_t child : job->children()) ::kill(child, SIGKILL);
+    if (job->wait() != 0) ++struck;
+    run(2, folder);  // refused if a rank were left
+    EXPECT_EQ(student_of(folder), student_of(uninterrupted));
+  }
+  EXPECT_GE(struck, 1);
+}
+
+TEST_F(Ranks, StoppedInOrderItSaysHowToGoOn) {
+  const auto folder = fresh("ranks-stopped");
+  const std::vector<std::string> longer{"--set", "clients.epochs=400"};
+  auto job = start(2, folder, longer);
+  ASSERT_TRUE(job->wait_for_text(folder / "metrics.csv", ",50,")) << job->err();
+  job->signal(SIGTERM);
+  EXPECT_NE(job->wait(), 0);
+  run(2, folder);  // the job is the one in the folder
+  EXPECT_EQ(report_of(folder).at("job").at("clients").at("epochs"), 400);
+}
+
+TEST_F(Ranks, AWrongSettingIsSaidOnce) {
+  const auto job = start(2, fresh("ranks-wrong"), {"--set", "distillation.rank=1"});
+  EXPECT_EQ(job->wait(), 3);
+  EXPECT_THAT(job->err(), HasSubstr("distillation.ranks"));
+}
+
+}  // namespace
+}  // namespace fedstill::testing
