@@ -179,7 +179,9 @@ class Participant {
   }
 
   void note_cut(const char* what) {
-    if (work_.on_trouble) work_.on_trouble(what);
+    if (!work_.on_trouble) return;
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait_).count();
+    work_.on_trouble(std::string(what) + "; trying again within " + std::to_string(seconds) + " s");
   }
   void hang_up() {
     session_.disconnected();

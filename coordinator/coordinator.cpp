@@ -126,7 +126,11 @@ Reaction Coordinator::accept_join(const std::string& peer, const Join& join, Ins
   const auto known = joins_.find(peer);
   if (known != joins_.end()) stored.round = known->second.round;
   if (known != joins_.end() && known->second != stored) {
-    return refuse("", Refusal::kFinal, "[join] differs from the first one");
+    const StoredJoin& first = known->second;
+    return refuse("", Refusal::kFinal,
+                  to_free_text("[join] the first time it was " + first.architecture + " with " +
+                               std::to_string(first.sample_count) + " images, sending " +
+                               std::string(name(first.mode)) + ": the same is expected"));
   }
   // On disk before the round knows of it: what was answered survives.
   if (known == joins_.end() && !finished()) {

@@ -112,7 +112,10 @@ build() {  # build TARGET...
   local log="$FEDSTILL_BUILD/build.log"
   exec 7> "$FEDSTILL_BUILD/.lock"
   flock 7
-  if [ -t 2 ] && [ "$(ninja -C "$FEDSTILL_BUILD" -n "$@" | grep -c '^\[')" -gt 0 ]; then
+  local steps
+  steps=$(ninja -C "$FEDSTILL_BUILD" -n "$@" | grep -c '^\[' || true)
+  if [ "$steps" -gt 20 ]; then say "building, $steps steps (a few minutes the first time; log: $log)"; fi
+  if [ -t 2 ] && [ "$steps" -gt 0 ]; then
     ninja -C "$FEDSTILL_BUILD" "$@" >&2 || die "the build failed"
   else
     ninja -C "$FEDSTILL_BUILD" "$@" > "$log" 2>&1 || { grep -m 20 -E 'error|FAILED' "$log" >&2; die "the build failed (whole log: $log)"; }

@@ -1,6 +1,7 @@
 #include "launch/cert.h"
 
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "launch/certificates/authority.h"
 #include "launch/certificates/site.h"
@@ -32,7 +33,11 @@ json request(const CertCommand& c) {
 
 json sign(const CertCommand& c) {
   const auto out = c.out.empty() ? std::filesystem::path(c.file).replace_extension(".crt") : c.out;
-  sign_request(c.folder, c.file, out, {c.role, c.hosts, static_cast<int>(c.days.value_or(365))});
+  try {
+    sign_request(c.folder, c.file, out, {c.role, c.hosts, static_cast<int>(c.days.value_or(365))});
+  } catch (const std::invalid_argument& error) {
+    throw UsageError(error.what());
+  }
   json done = describe_certificate(out);
   done["done"] = "signed: " + out.string();
   done["next"] = "send it back with ca.crt; the site runs fedstill cert install";

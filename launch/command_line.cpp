@@ -153,9 +153,10 @@ void check_resume(const CLI::App& simulate) {
   }
 }
 
-std::string help_of_chosen(const CLI::App& root) {
-  for (const CLI::App* sub : root.get_subcommands()) return help_of_chosen(*sub);
-  return root.help();
+std::string help_of_chosen(const CLI::App& app, const std::string& before = "") {
+  const std::string words = before.empty() ? app.get_name() : before + " " + app.get_name();
+  for (const CLI::App* sub : app.get_subcommands()) return help_of_chosen(*sub, words);
+  return app.help(before);
 }
 
 }  // namespace

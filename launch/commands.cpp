@@ -87,8 +87,7 @@ void run(const PreflightCommand& command) {
 void run(const AdminCommand& command) {
   if (command.watch) return watch_coordinator(command, stop_requested());
   const nlohmann::json reply = ask_coordinator(command);
-  const bool as_text = !command.json && command.what != "stop";
-  print(reply, as_text ? answer_text(command.what, reply) : "", !as_text);
+  print(reply, command.json ? "" : answer_text(command.what, reply), command.json);
 }
 
 void run(const AuditCommand& command) {

@@ -87,14 +87,14 @@ Failure describe(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const UsageError& e) {
-    return {ExitCode::kUsage, e.what(), "see fedstill --help"};
+    return {ExitCode::kUsage, e.what(), "see fedstill COMMAND --help"};
   } catch (const JobError& e) {
     return {ExitCode::kJob, e.what(),
             "fedstill simulate --print-job shows every key and its values"};
   } catch (const DataError& e) {
     return {ExitCode::kData, e.what(), "check data.source, or the file"};
   } catch (const DecodeError& e) {
-    return {ExitCode::kDamagedFile, e.what(), "the file is damaged: delete it or get it again"};
+    return {ExitCode::kDamagedFile, e.what(), "damaged, or not the file that was meant"};
   } catch (const GateError& e) {
     return {ExitCode::kGateRefused, e.what(),
             "student.safetensors is kept; try another compression.calibration"};

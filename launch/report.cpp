@@ -32,6 +32,11 @@ json client_list(const std::vector<ClientRecord>& clients, const Teaching& teach
   return out;
 }
 
+std::int64_t measured(const Teaching& teaching) {
+  return std::ranges::count_if(teaching.client_accuracy,
+                               [](const auto& a) { return a.has_value(); });
+}
+
 json trust_json(const TrustReport& trust) {
   return {{"weight", trust.weight},
           {"leader", trust.leader},
@@ -66,6 +71,13 @@ std::string line(const char* name, const json& accuracy, const std::string& note
   return text;
 }
 
+// Who sent predictions of the pool cannot be asked about test images.
+std::string silent_clients(const json& report) {
+  const auto silent = static_cast<std::int64_t>(report.at("clients").size()) -
+                      report.at("ensemble").at("measured_clients").get<std::int64_t>();
+  return silent == 0 ? "" : ", without " + std::to_string(silent) + " that keep their model";
+}
+
 // Of those whose model was here to be asked.
 json best_client(const json& clients) {
   json best;
@@ -98,6 +110,7 @@ json make_report(const Run& run, const Material& material, const std::vector<Cli
   report["ensemble"] = {{"rule", run.job.aggregation.rule},
                         {"pool_accuracy", teaching.pool_accuracy},
                         {"test_accuracy", json_of(teaching.test_accuracy)},
+                        {"measured_clients", measured(teaching)},
                         {"foreign_pool", teaching.foreign_pool}};
   report["rules"] = teaching.rules;
   report["trust"] = trust_json(teaching.trust);
@@ -126,19 +139,20 @@ std::string summary_text(const json& report) {
   double seconds = 0.0;
   for (const auto& [stage, spent] : report.at("seconds").items()) seconds += spent.get<double>();
   std::string out = "\nRight on the test images:\n";
-  out += line("client", best_client(report.at("clients")),
-              "the best of " + std::to_string(report.at("clients").size()));
+  out += line(
+      "client", best_client(report.at("clients")),
+      "the best of " + std::to_string(report.at("ensemble").at("measured_clients").get<int>()));
   out += line("ensemble", report.at("ensemble").at("test_accuracy"),
-              printable(report.at("ensemble").at("rule")));
+              printable(report.at("ensemble").at("rule")) + silent_clients(report));
   out += line("student", student.at("test_accuracy"),
               printable(student.at("architecture")) + ", " + grouped(student.at("parameters")) +
                   " parameters");
   out += line("bundle", bundle.at("test_accuracy"),
               printable(bundle.at("scheme")) + ", " +
-                  grouped(bundle.at("bytes").get<std::int64_t>() / 1024) + " kB instead of " +
-                  grouped(bundle.at("float_bytes").get<std::int64_t>() / 1024) + " kB");
+                  grouped(bundle.at("bytes").get<std::int64_t>() / 1000) + " kB instead of " +
+                  grouped(bundle.at("float_bytes").get<std::int64_t>() / 1000) + " kB");
   out.append("\n").append(duration_text(seconds)).append(", peak memory ");
-  out += grouped(report.at("peak_rss_bytes").get<std::int64_t>() >> 20) + " MB\nStudent " +
+  out += grouped(report.at("peak_rss_bytes").get<std::int64_t>() / 1'000'000) + " MB\nStudent " +
          printable(student.at("sha256")) + "\nReport  " + printable(report.at("run")) +
          "/report.html\n";
   return out;

@@ -99,9 +99,12 @@
   const top = (list, n) => list.map((value, index) => ({value, index})).sort((a, b) => b.value - a.value).slice(0, n);
 
   const student = report.student || {}, ensemble = report.ensemble || {}, bundle = report.bundle || {}, job = report.job || {};
-  const stages = Object.entries(report.seconds || {}).filter(([name]) => name !== 'total');
+  const stageOrder = ['load', 'clients', 'teachers', 'student', 'bundle', 'delivery'];
+  const stages = Object.entries(report.seconds || {}).filter(([name]) => name !== 'total')
+    .sort(([a], [b]) => stageOrder.indexOf(a) - stageOrder.indexOf(b));
   const total = report.seconds?.total ?? sum(stages.map(([, s]) => s));
   const alone = clients.map(c => c.test_accuracy).filter(x => x != null);
+  const silent = clients.length - alone.length;
   const best = alone.length ? Math.max(...alone) : null;
 
   const overview = () => {
@@ -113,7 +116,7 @@
       el('div', {class: 'tiles'},
         tile('Student', percent(student.test_accuracy, 2), '%', `${count(student.parameters)} parameters, ${student.architecture}`, true),
         tile('In integers, ' + (bundle.scheme || ''), percent(bundle.test_accuracy, 2), '%', bundle.agreement == null ? '' : `${percent(bundle.agreement, 2)} % agreement with float`),
-        tile('Ensemble', percent(ensemble.test_accuracy, 2), '%', `${percent(ensemble.pool_accuracy)} % right on the pool`),
+        tile('Ensemble', percent(ensemble.test_accuracy, 2), '%', `${percent(ensemble.pool_accuracy)} % right on the pool${silent ? `; without ${silent} that keep their model` : ''}`),
         tile('Best client alone', percent(best), '%', `mean ${percent(alone.length ? sum(alone) / alone.length : null)} %`),
         tile('Bundle', bytes(bundle.bytes), '', bundle.float_bytes ? `${(bundle.float_bytes / bundle.bytes).toFixed(1)} × smaller than float` : ''),
         tile('Time', seconds(total), '', `${bytes(report.peak_rss_bytes)} at the peak`)));
@@ -126,7 +129,7 @@
         heat(clients.map(c => c.class_counts), '--heat', v => v ? count(v) : '', (k, c, v) => `${clientName(k)}: ${count(v)} × ${classes[c]}`)));
     }
     if (report.trust?.weight) {
-      parts.push(section('trust', 'Who is trusted with what', 'Mean weight of each client among the pool images whose soft label is that class, in percent. It should mirror the map beside it, although no label was ever sent.',
+      parts.push(section('trust', 'Who is trusted with what', `Mean weight of each client among the pool images whose soft label is that class, in percent. ${clients.some(c => c.class_counts) ? 'It should mirror the map beside it, although no label was ever sent.' : ''}`,
         heat(report.trust.weight, '--trust', v => v >= .005 ? Math.round(100 * v) : '', (k, c, v) => `${clientName(k)} decides ${percent(v)} % of ${classes[c]}`)));
     }
     if (parts.length) main.append(el('div', {class: 'two'}, parts));
@@ -143,7 +146,7 @@
       .map(([name, value]) => ({label: name, value: 100 * value, colour: () => name === ensemble.rule ? colour('--warm') : paint('--trust', .38)}));
     main.append(el('div', {class: 'two'},
       section('accuracy', 'Accuracy', 'On the held-out test images; nobody trained, calibrated or selected anything on them. Last epoch, not the best one.', bars(rows, '%', 0)),
-      section('rules', 'The same opinions under every rule', 'Ensemble accuracy on the test images. All rules read one prediction cache, so only the weighing differs.', bars(rules, '%', 0))));
+      section('rules', 'The same opinions under every rule', 'Ensemble accuracy on the test images. All rules read one prediction cache, so only the weighing differs.' + (clients.some(c => c.test_accuracy == null) ? ' Clients that keep their model are left out: they answered about the pool only.' : ''), bars(rules, '%', 0))));
   };
 
   const curves = () => {
@@ -178,7 +181,7 @@
     main.append(section('clients', 'Clients', '', el('div', {class: 'scroll'}, el('table', {class: 'plain'},
       el('thead', {}, el('tr', {}, ['client', 'architecture', 'images', 'alone', 'weight', 'time', 'images/s'].map((h, i) => el('th', i ? {class: 'number'} : {}, h)))),
       el('tbody', {}, clients.map((c, k) => row(clientName(k), c.architecture, count(c.samples), percent(c.test_accuracy) + ' %',
-        report.trust?.total ? percent(report.trust.total[k]) + ' %' : '–', seconds(c.seconds), count(c.images_per_second))))))));
+        report.trust?.total ? percent(report.trust.total[k]) + ' %' : '–', seconds(c.seconds || null), count(c.images_per_second || null))))))));
   };
 
   const provenance = () => {

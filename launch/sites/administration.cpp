@@ -113,7 +113,7 @@ std::string clients_text(const json& answer) {
 
 json Administration::answer(const StatusRequest& request, const std::string& who, Instant now) {
   if (request.what == "status") {
-    return status_json(coordinator, job, reception.connections(), now);
+    return status_json(coordinator, job, expected, reception.connections(), now);
   }
   if (request.what == "rounds") return rounds_json(coordinator, store);
   if (request.what == "clients") return clients_json(coordinator, store);
@@ -135,6 +135,10 @@ std::string answer_text(const std::string& what, const json& answer) {
   if (what == "status") return status_text(answer);
   if (what == "rounds") return rounds_text(answer);
   if (what == "clients") return clients_text(answer);
+  if (what == "stop") return "the coordinator stops; its state stays\n";
+  for (const char* done : {"excluded", "readmitted"}) {
+    if (answer.contains(done)) return std::string(done) + " " + shown(answer.at(done)) + "\n";
+  }
   return answer.dump() + "\n";
 }
 

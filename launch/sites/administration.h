@@ -18,7 +18,8 @@ struct Administration {
   Coordinator& coordinator;
   const Store& store;
   Reception& reception;
-  std::string job;  // its hash
+  std::string job;           // its hash
+  std::size_t expected = 0;  // updates the round waits for
 
   // Throws std::invalid_argument for an unknown request or client, and what the store throws.
   nlohmann::json answer(const StatusRequest& request, const std::string& who, Instant now);

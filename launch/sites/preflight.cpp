@@ -102,15 +102,15 @@ json preflight(const PreflightCommand& command) {
     findings.check("data",
                    "--data idx:DIR with train-images-idx3-ubyte and train-labels-idx1-ubyte", [&] {
                      const Dataset data = read_labelled(command.data);
-                     return grouped(data.images->count()) + " images, " +
-                            std::to_string(data.classes()) + " classes";
+                     return grouped(data.images->count()) + " images, " + "labels up to " +
+                            std::to_string(data.classes() - 1);
                    });
   }
   findings.check("disk", "make room, or choose another --state", [&] {
     auto folder = std::filesystem::absolute(command.state.empty() ? "." : command.state);
     while (!std::filesystem::exists(folder)) folder = folder.parent_path();
     const auto free = std::filesystem::space(folder).available;
-    const std::string text = grouped(static_cast<std::int64_t>(free >> 20)) + " MB free";
+    const std::string text = grouped(static_cast<std::int64_t>(free / 1'000'000)) + " MB free";
     if (free < kLeastFreeBytes) throw std::runtime_error(text);
     return text;
   });

@@ -7,6 +7,7 @@
 #include <set>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "coordinator/teachers.h"
 #include "data/idx_writer.h"
@@ -141,7 +142,8 @@ class Federated {
       run_.stop = true;
       return json{{"stopping", true}}.dump();
     }
-    Administration administration{coordinator_, store_, service_.reception(), job_hash(run_.job)};
+    Administration administration{coordinator_, store_, service_.reception(), job_hash(run_.job),
+                                  static_cast<std::size_t>(run_.job.clients.count)};
     return administration.answer(request, admin, Service::now()).dump();
   }
 
@@ -175,7 +177,8 @@ class Federated {
   }
 
   void collect() {
-    run_.progress.begin_stage("collecting updates", {{"clients", "", run_.job.clients.count}});
+    run_.progress.begin_stage("collecting updates", {});
+    std::size_t told = 0;
     for (Round::State state = Round::State::kCollecting; state == Round::State::kCollecting;) {
       if (run_.stop.load()) throw Stopped("[coordinator] stopped while clients were training");
       std::size_t uploads = 0;
@@ -185,7 +188,10 @@ class Federated {
         failure = c.round().failure();
         return c.round().state();
       });
-      run_.progress.advance(0, static_cast<std::int64_t>(uploads));
+      if (uploads != std::exchange(told, uploads)) {
+        run_.progress.message(std::to_string(uploads) + " of " +
+                              std::to_string(run_.job.clients.count) + " updates are here");
+      }
       if (state == Round::State::kFailed) throw RoundFailed(failure);
       if (state == Round::State::kCollecting) std::this_thread::sleep_for(kLookEvery);
     }
@@ -222,15 +228,13 @@ class Federated {
     run_.folder.recall("delivered", [&](const json& saved) { saved.get_to(delivered); });
     const auto until =
         std::chrono::steady_clock::now() + std::chrono::minutes(run_.job.round.linger_minutes);
-    run_.progress.begin_stage("handing the bundle out",
-                              {{"clients", "", static_cast<std::int64_t>(all)}});
+    run_.progress.begin_stage("handing the bundle out", {});
     for (;;) {
       const std::size_t before = delivered.size();
       delivered.merge(
           service_.on_brain([](Coordinator& c, Reception&, Instant) { return c.delivered(); }));
       if (delivered.size() != before) run_.folder.remember("delivered", delivered);
       for (const std::string& client : delivered) waiting.erase(client);
-      run_.progress.advance(0, static_cast<std::int64_t>(all - waiting.size()));
       if (run_.stop.load()) throw Stopped("[coordinator] stopped while the bundle was handed out");
       if (waiting.empty() || std::chrono::steady_clock::now() > until) break;
       std::this_thread::sleep_for(kLookEvery);

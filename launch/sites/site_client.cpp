@@ -1,5 +1,6 @@
 #include "launch/sites/site_client.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
@@ -15,9 +16,11 @@
 #include "launch/sites/audit.h"
 #include "launch/sites/identity_folder.h"
 #include "launch/stages/client_plan.h"
+#include "launch/suggestion.h"
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
 #include "model/model_file.h"
+#include "model/zoo.h"
 #include "training/fit.h"
 #include "training/threads.h"
 #include "transport/tls/dial.h"
@@ -162,6 +165,13 @@ class Site {
   std::string plan_;  // that is being worked on
 };
 
+void check_model(const std::string& model) {
+  const auto known = zoo_names();
+  if (std::ranges::find(known, model) != known.end()) return;
+  throw UsageError("--model: unknown architecture " + model + did_you_mean(model, known) +
+                   "; known: " + joined(known));
+}
+
 // A cut is the participant's to mend. A handshake that fails again and again is not one.
 class Dialler {
  public:
@@ -194,6 +204,7 @@ class Dialler {
 }  // namespace
 
 json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool>& stop) {
+  check_model(command.model);  // a coordinator would remember a wrong name
   const CertificateSummary identity = check_credentials(credentials_of(command.identity));
   Site site(command, identity.name, progress);
   ClientSession session(site.identity(), site.store());

@@ -54,7 +54,7 @@ std::string progress_of(const json& member) {
   const auto total = member.at("total").get<std::uint64_t>();
   const auto bytes = member.at("received_bytes").get<std::uint64_t>();
   if (member.at("state") == "uploading") {
-    return grouped(static_cast<std::int64_t>(bytes / 1024)) + " kB";
+    return grouped(static_cast<std::int64_t>(bytes / 1000)) + " kB";
   }
   if (total == 0) return "";
   char text[32];
@@ -65,8 +65,8 @@ std::string progress_of(const json& member) {
 
 }  // namespace
 
-json status_json(const Coordinator& coordinator, const std::string& job, std::size_t connections,
-                 Instant now) {
+json status_json(const Coordinator& coordinator, const std::string& job, std::size_t expected,
+                 std::size_t connections, Instant now) {
   const Round& round = coordinator.round();
   json members = json::array();
   std::size_t bytes = 0;
@@ -83,6 +83,7 @@ json status_json(const Coordinator& coordinator, const std::string& job, std::si
           {"finished", coordinator.finished()},
           {"deadline_seconds", seconds(round.deadline() - now)},
           {"uploads", round.uploads().size()},
+          {"expected", expected},
           {"clients", round.members().size()},
           {"connections", connections},
           {"delivered", coordinator.delivered().size()},
@@ -109,16 +110,18 @@ std::string status_text(const json& status) {
   std::string out = "round " + std::to_string(status.at("round").get<int>()) + " " +
                     printable(status.at("state")) + ", " +
                     std::to_string(status.at("uploads").get<int>()) + " of " +
-                    std::to_string(status.at("clients").get<int>()) + " clients uploaded, " +
+                    std::to_string(status.at("expected").get<int>()) + " updates are here, " +
+                    std::to_string(status.at("clients").get<int>()) + " clients joined, " +
                     std::to_string(status.at("connections").get<int>()) + " connections, ";
   const double left = status.at("deadline_seconds").get<double>();
   out += left > 0 ? duration_text(left) + " to the deadline\n" : "past the deadline\n";
   if (const std::string why = status.at("failure"); !why.empty()) out += printable(why) + "\n";
   std::vector<std::vector<std::string>> rows{
-      {"client", "state", "model", "images", "progress", "last heard, s"}};
+      {"client", "state", "model", "sends", "images", "progress", "last heard, s"}};
   for (const json& member : status.at("members")) {
     rows.push_back({printable(member.at("client")), printable(member.at("state")),
                     printable(member.value("architecture", "")),
+                    printable(member.value("mode", "")),
                     grouped(member.value("samples", std::int64_t{0})), progress_of(member),
                     grouped(static_cast<std::int64_t>(member.at("silent_seconds").get<double>()))});
   }

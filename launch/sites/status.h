@@ -12,7 +12,7 @@ namespace fedstill {
 // phase, progress and bytes. At most 1 MiB: with very many clients the last by name are left out,
 // and counted.
 nlohmann::json status_json(const Coordinator& coordinator, const std::string& job,
-                           std::size_t connections, Instant now);
+                           std::size_t expected, std::size_t connections, Instant now);
 // The same in numbers, without what only the server knows.
 Vitals vitals_of(const Coordinator& coordinator, const Reception& reception, Instant now);
 // As a table for people.

@@ -26,6 +26,12 @@ std::vector<std::int64_t> count_classes(const Shard& shard, std::int64_t classes
   return counts;
 }
 
+// Nothing where an earlier attempt did all of the training.
+std::string speed_text(const ClientRecord& record) {
+  if (record.images_per_second <= 0.0) return "";
+  return ", " + grouped(static_cast<std::int64_t>(record.images_per_second)) + " images/s";
+}
+
 // Trains one client, or takes what an earlier attempt left.
 class ClientWork {
  public:
@@ -51,9 +57,7 @@ class ClientWork {
     ClientRecord record = done();
     federation.upload(plan_.name, folder_ / "update.safetensors");
     run_.progress.finish(index_, plan_.architecture + ", " + grouped(record.samples) + " images, " +
-                                     duration_text(record.seconds) + ", " +
-                                     grouped(static_cast<std::int64_t>(record.images_per_second)) +
-                                     " images/s");
+                                     duration_text(record.seconds) + speed_text(record));
     return record;
   }
 

@@ -107,7 +107,7 @@ EdgeFile make_edge_file(const Run& run, const Material& material, const Student&
   char result[128];
   std::snprintf(result, sizeof(result), "%s: %.2f %% of the test images right, %lld kB",
                 file.record.scheme.c_str(), 100.0 * file.record.test_accuracy,
-                static_cast<long long>((file.record.bytes + 512) / 1024));
+                static_cast<long long>((file.record.bytes + 500) / 1000));
   run.progress.end_stage(result);
   run.events.event("bundle", {{"sha256", file.record.sha256},
                               {"agreement", file.record.agreement},

@@ -139,7 +139,7 @@ TEST_F(CoordinatorTest, AJoinWithAnImplausibleCountIsRefused) {
   expect_refused(join("a", 0), "sample_count");
   expect_refused(join("a", 100'000'001), "sample_count");
   join("a", 100);
-  expect_refused(join("a", 101), "differs");
+  expect_refused(join("a", 101), "the same is expected");
   EXPECT_EQ(store_->joins(kRound).front().sample_count, 100);
 }
 
@@ -528,7 +528,9 @@ TEST_F(PredictionsTest, SurviveARestart) {
   SetUp();
   EXPECT_EQ(coordinator_->updates().at(0).mode, Participation::kPredictions);
   const auto other_way = std::get<Acknowledgement>(join("a"));
-  EXPECT_EQ(other_way.reason, "[join] differs from the first one");
+  EXPECT_EQ(other_way.reason,
+            "[join] the first time it was secret with 100 images, sending predictions: the same is "
+            "expected");
 }
 
 // Several rounds.

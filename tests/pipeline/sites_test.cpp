@@ -254,6 +254,21 @@ TEST_F(Sites, ARevokedClientIsTurnedAway) {
   EXPECT_EQ(run_program(whom("preflight", client_of(1))).code, 0);
 }
 
+TEST_F(Sites, AMisspeltModelIsSaidBeforeAnybodyIsDialled) {
+  start_coordinator();
+  std::vector<std::string> words = whom("client", client_of(0));
+  for (const auto& word :
+       {std::string("--data"), "idx:" + (*certificates_ / "sites" / client_of(0)).string(),
+        std::string("--model"), std::string("resnet9"), std::string("--state"),
+        (work_ / client_of(0)).string()}) {
+    words.push_back(word);
+  }
+  const Finished found = run_program(words);
+  EXPECT_EQ(found.code, 2) << found.err;
+  EXPECT_THAT(found.err, HasSubstr("resnet8"));
+  EXPECT_EQ(nlohmann::json::parse(ask("clients").out).at("clients").size(), 0);
+}
+
 TEST_F(Sites, NobodyThereIsSaid) {
   port_ = "1";
   const Finished found = run_program(whom("status", "ops"));
