@@ -23,6 +23,9 @@ results=$(mktemp); trap 'rm -f "$results"' EXIT
 for ((i = 0; i < rounds; ++i)); do
   {
     "$bench" --student "$student"
+    # What the machine gives: as many jobs of one rank with their part of the batch, at once, that know nothing of each other.
+    for ((r = 0; r < ranks; ++r)); do "$bench" --student "$student" --batch $((128 / ranks)) & done |
+      awk -v ranks="$ranks" '{sum += $4} END {print "apart", ranks, "-", sum}'
     "$bench" --student "$student" --ranks "$ranks"
     "$bench" --student "$student" --ranks "$ranks" --after
     mpi --student "$student"
@@ -31,7 +34,7 @@ for ((i = 0; i < rounds; ++i)); do
     "$python" "$here/pytorch_ddp.py" --student "$student" --ranks "$ranks"
   } >>"$results"
 done
-echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), $student, batch 128 over all ranks, one thread a rank, medians of $rounds rounds; images/s, times one rank"
+echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), $student, batch 128 over all ranks, one thread a rank, medians of $rounds rounds; images/s, times one rank, of apart"
 "$python" - "$results" <<'PYTHON'
 import statistics, sys
 rows = {}
@@ -41,5 +44,7 @@ for line in open(sys.argv[1]):
 median = {key: statistics.median(values) for key, values in rows.items()}
 base = {"ddp": median[("ddp", 1, "overlap")]}
 for (backend, ranks, way), speed in median.items():
-    print(f"{backend:8}{ranks:3} ranks  {way:8}{speed:9.0f}{speed / base.get(backend, median[('local', 1, 'overlap')]):7.2f} x")
+    alone = base.get(backend, median[("local", 1, "overlap")])
+    apart = next(value for (kind, _, _), value in median.items() if kind == "apart")
+    print(f"{backend:8}{ranks:3} ranks  {way:8}{speed:9.0f}{speed / alone:7.2f} x{speed / apart:7.2f} x")
 PYTHON

@@ -1,5 +1,6 @@
 #include "collective/local/local.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <exception>
 #include <map>
@@ -13,6 +14,10 @@ namespace fedstill::local {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// Ranks that work alike come one after the other within this time; a processor that was put to
+// sleep meanwhile takes long to wake, most of all a virtual one.
+constexpr std::chrono::milliseconds kPatience{4};
 
 // One operation of the group, from the first rank that calls it until the last has waited for it.
 struct Meeting {
@@ -117,12 +122,16 @@ void Group::work(std::unique_lock<std::mutex>& lock, Meeting& meeting) {
 
 void Group::wait(Meeting& meeting) {
   std::unique_lock lock(mutex_);
-  const auto deadline = Clock::now() + options_.deadline;
+  const auto begun = Clock::now(), deadline = begun + options_.deadline;
   while (true) {
     work(lock, meeting);
     if (meeting.is_done()) return;
     throw_if_hopeless(meeting);
-    if (meeting.exchange) {
+    if (Clock::now() < begun + std::min<Clock::duration>(kPatience, options_.deadline)) {
+      lock.unlock();
+      std::this_thread::yield();
+      lock.lock();
+    } else if (meeting.exchange) {
       changed_.wait(lock);  // for pieces that others are at, which never takes long
     } else if (changed_.wait_until(lock, deadline) == std::cv_status::timeout && !meeting.exchange)
       fail("operation " + std::to_string(meeting.number) + ": waited " +

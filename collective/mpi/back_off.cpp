@@ -7,7 +7,7 @@ namespace fedstill::mpi {
 namespace {
 
 constexpr std::chrono::microseconds kSpin{50};     // a small message's time; a yield can cost more
-constexpr std::chrono::milliseconds kPatience{2};  // several segments' time on one machine
+constexpr std::chrono::milliseconds kPatience{4};  // ranks that work alike come within it
 constexpr std::chrono::nanoseconds kLongestNap = std::chrono::milliseconds(2);
 
 }  // namespace
