@@ -72,7 +72,7 @@ std::optional<Failure> describe_between_sites(const std::exception_ptr& error) {
     return Failure{refused ? ExitCode::kRefused : ExitCode::kUnreachable, e.what(),
                    "fedstill preflight looks for the reason step by step"};
   } catch (const CollectiveError& e) {
-    return Failure{ExitCode::kUnreachable, e.what(), "the same command goes on where it was"};
+    return Failure{ExitCode::kUnreachable, e.what(), ""};
   } catch (const ChannelClosed& e) {
     return Failure{ExitCode::kUnreachable, e.what(), "is the coordinator running?"};
   } catch (...) {

@@ -135,7 +135,7 @@ class Fitting {
     optimizer_->step(factor);
     optimizer_->zero_gradients();
     ++report_.steps;
-    report_.images += batch.images.size(0);
+    report_.images += std::llround(static_cast<double>(batch.images.size(0)) / batch.share);
     return value;
   }
 
@@ -148,12 +148,12 @@ class Fitting {
   // The gradients become those of the whole batch; returns its loss. Who is asked to stop tells the
   // others with it, so that all leave after the same step.
   double backward_together(const at::Tensor& loss, double value, double share) {
-    std::array facts{static_cast<float>(value * share), is_asked_to_stop() ? 1.0F : 0.0F};
-    gradients_->begin(facts);
+    facts_ = {static_cast<float>(value * share), is_asked_to_stop() ? 1.0F : 0.0F};
+    gradients_->begin(facts_);
     loss.mul(share).backward();
     gradients_->finish();
-    somebody_stops_ = facts[1] > 0.0F;
-    return static_cast<double>(facts[0]);
+    somebody_stops_ = facts_[1] > 0.0F;
+    return static_cast<double>(facts_[0]);
   }
 
   void begin_together() {
@@ -277,6 +277,7 @@ class Fitting {
   std::int64_t steps_per_epoch_, epochs_, epoch_ = 0, images_before_ = 0;
   std::vector<Checkpoint::Fact> identity_;
   FitReport report_;
+  std::array<float, 2> facts_{};  // outlives the reduction that gradients_ has under way
   std::optional<GradientBuckets> gradients_;  // of several ranks
   bool somebody_stops_ = false;
 };

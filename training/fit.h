@@ -63,9 +63,9 @@ class DivergedError : public std::runtime_error {
 };
 
 struct FitReport {
-  std::int64_t steps = 0, images = 0;  // of this call, not of a resumed part
+  std::int64_t steps = 0, images = 0;  // of this call and all ranks, not of a resumed part
   double seconds = 0.0;                // of this call
-  std::vector<double> epoch_losses;    // of the whole fit, resumed parts included
+  std::vector<double> epoch_losses;    // of the whole fit; resumed parts on rank 0
 };
 
 // The one training loop: batches → run the wanted nodes in kTrain → loss → backward → clip → step.

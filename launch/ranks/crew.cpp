@@ -3,8 +3,9 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
-#include <numeric>
+#include <thread>
 
 #include "launch/ranks/placement.h"
 #include "launch/stages/client_plan.h"
@@ -12,6 +13,7 @@
 #include "launch/stages/student.h"
 #include "model/cost.h"
 #include "model/model_file.h"
+#include "training/fit.h"
 #include "training/threads.h"
 
 namespace fedstill {
@@ -45,14 +47,27 @@ std::vector<std::size_t> by_cost(const std::vector<Teacher>& teachers,
 
 }  // namespace
 
-json Crew::order(const json& order) {
-  std::string text = order.dump();
-  auto size = static_cast<std::int64_t>(text.size());
-  all_.broadcast({&size, 1, ElementType::kInt64}, 0).wait();
-  text.resize(static_cast<std::size_t>(size));
-  all_.broadcast({text.data(), text.size(), ElementType::kUint8}, 0).wait();
-  return json::parse(text);
+// Whoever waits for others' work, which may take hours, still hears that it is asked to stop.
+void Crew::finish(Pending pending) const {
+  for (int looks = 0; !pending.is_done(); ++looks) {
+    if (stop_.load()) throw Stopped("[mpi] stopped while waiting for other ranks");
+    if (looks < 100) {
+      std::this_thread::yield();
+    } else {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  }
 }
+
+std::string Crew::say(std::string text, int from) {
+  auto size = static_cast<std::int64_t>(text.size());
+  finish(all_.broadcast({&size, 1, ElementType::kInt64}, from));
+  text.resize(static_cast<std::size_t>(size));
+  if (size > 0) finish(all_.broadcast({text.data(), text.size(), ElementType::kUint8}, from));
+  return text;
+}
+
+json Crew::order(const json& order) { return json::parse(say(order.dump(), 0)); }
 
 void Crew::train(const Run& run, const Material& material) {
   order({{"what", "train"}});
@@ -70,10 +85,10 @@ void Crew::train_mine(const Run& run, const Material& material) {
     if (ranks[i] == all_.rank()) mine.push_back(i);
   }
   train_some(run, material, mine);
-  all_.barrier().wait();
+  finish(all_.barrier());
 }
 
-PredictionCache Crew::ask(const Run& run, const Material& material, bool test_images,
+PredictionCache Crew::ask(const Material& material, bool test_images,
                           const std::vector<Teacher>& teachers, const TeacherPassOptions& options,
                           const std::filesystem::path& path) {
   const ImageView& images = images_of(material, test_images);
@@ -88,11 +103,11 @@ PredictionCache Crew::ask(const Run& run, const Material& material, bool test_im
                     {"samples", teachers[k].sample_count}});
   }
   const json todo = order({{"what", "ask"}, {"test", test_images}, {"teachers", std::move(list)}});
-  ask_in_waves(run, material, todo, options, &cache);
+  ask_in_waves(material, todo, options, &cache);
   return cache;
 }
 
-void Crew::ask_in_waves(const Run& run, const Material& material, const json& todo,
+void Crew::ask_in_waves(const Material& material, const json& todo,
                         const TeacherPassOptions& options, PredictionCache* cache) {
   const json& teachers = todo.at("teachers");
   const ImageView& images = images_of(material, todo.at("test"));
@@ -111,13 +126,14 @@ void Crew::ask_in_waves(const Run& run, const Material& material, const json& to
       at::Tensor logits =
           own ? mine.logits : at::empty({images.count(), material.classes()}, at::kFloat);
       at::Tensor confidences = own ? mine.confidences : at::empty({images.count()}, at::kFloat);
-      all_.broadcast(elements_of(logits), static_cast<int>(r)).wait();
-      all_.broadcast(elements_of(confidences), static_cast<int>(r)).wait();
+      finish(all_.broadcast(elements_of(logits), static_cast<int>(r)));
+      finish(all_.broadcast(elements_of(confidences), static_cast<int>(r)));
+      const std::string warning = say(mine.warning, static_cast<int>(r));
       const std::int64_t client = teachers[wave + r].at("client");
       if (cache != nullptr) cache->write(client, logits, confidences);
+      if (!warning.empty() && options.on_warning) options.on_warning(client, warning);
       if (options.on_progress) options.on_progress(client, images.count());
     }
-    if (!mine.warning.empty()) run.events.event("warning", {{"what", mine.warning}});
   }
 }
 
@@ -145,7 +161,7 @@ void Crew::serve(const Run& run, const Material& material) {
     const json todo = order({});
     const std::string what = todo.at("what");
     if (what == "train") train_mine(run, material);
-    if (what == "ask") ask_in_waves(run, material, todo, options, nullptr);
+    if (what == "ask") ask_in_waves(material, todo, options, nullptr);
     if (what == "distill") distill_mine(run, material, todo);
     if (what == "leave") return;
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -20,17 +21,18 @@ class Crew {
  public:
   // `all` has every rank, `distillers` the first of them: those that train the student together,
   // or null on a rank that is none. Both must outlive it.
-  Crew(Collective& all, Collective* distillers) : all_(all), distillers_(distillers) {}
+  Crew(Collective& all, Collective* distillers, const std::atomic<bool>& stop)
+      : all_(all), distillers_(distillers), stop_(stop) {}
 
   int size() const { return all_.size(); }
   Collective* distillers() const { return distillers_; }
 
-  // On rank 0; each returns when all ranks have done their part.
+  // On rank 0; each returns when all ranks have done their part, and throws Stopped when asked to.
   //
   // Every client that is not done yet is trained by the rank it is placed on.
   void train(const Run& run, const Material& material);
   // As teacher_pass() does, each rank holding one teacher at a time; the same bits.
-  PredictionCache ask(const Run& run, const Material& material, bool test_images,
+  PredictionCache ask(const Material& material, bool test_images,
                       const std::vector<Teacher>& teachers, const TeacherPassOptions& options,
                       const std::filesystem::path& cache);
   // The other distillers get these targets and begin; rank 0 then fits with distillers().
@@ -41,14 +43,17 @@ class Crew {
   void serve(const Run& run, const Material& material);
 
  private:
-  nlohmann::json order(const nlohmann::json& order);  // rank 0 says it, the others hear it
+  void finish(Pending pending) const;
+  std::string say(std::string text, int from);        // everybody hears what that rank says
+  nlohmann::json order(const nlohmann::json& order);  // rank 0's
   void train_mine(const Run& run, const Material& material);
-  void ask_in_waves(const Run& run, const Material& material, const nlohmann::json& order,
+  void ask_in_waves(const Material& material, const nlohmann::json& order,
                     const TeacherPassOptions& options, PredictionCache* cache);
   void distill_mine(const Run& run, const Material& material, const nlohmann::json& order);
 
   Collective& all_;
   Collective* distillers_;
+  const std::atomic<bool>& stop_;
 };
 
 }  // namespace fedstill

@@ -1,11 +1,12 @@
 #include "launch/ranks/mpi_job.h"
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstdlib>
+#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -27,20 +28,41 @@ using nlohmann::json;
 // While rank 0 alone packs the bundle the others wait; mpirun itself ends the job when one dies.
 constexpr std::chrono::hours kPatience{24};
 
-// Ranks on this machine, as whoever started them says.
-std::int64_t ranks_here(std::int64_t ranks) {
-  for (const char* name : {"OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE"}) {
-    const char* text = std::getenv(name);
-    const std::int64_t found = text == nullptr ? 0 : std::strtoll(text, nullptr, 10);
-    if (found > 0) return std::min(found, ranks);
+std::int64_t hash_of(std::string_view text) {
+  return static_cast<std::int64_t>(std::hash<std::string_view>()(text));
+}
+
+// Ranks that run on the very cores of this one: on the same machine, and not bound apart.
+std::int64_t ranks_on_these_cores(Collective& all) {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  ::sched_getaffinity(0, sizeof(cores), &cores);
+  const std::array mine{hash_of(host.data()),
+                        hash_of({reinterpret_cast<const char*>(&cores), sizeof(cores)})};
+  std::vector<std::int64_t> everybody(mine.size() * static_cast<std::size_t>(all.size()));
+  all.all_gather(elements(mine), elements(everybody)).wait();
+  std::int64_t count = 0;
+  for (std::size_t i = 0; i < everybody.size(); i += mine.size()) {
+    if (everybody[i] == mine[0] && everybody[i + 1] == mine[1]) ++count;
   }
-  return ranks;
+  return count;
 }
 
 // The job of the folder if there is one, else the command's.
 RunFolder open_folder(const MpiCommand& command, Job& job, bool& resumed) {
   resumed = !command.run.empty() && std::filesystem::exists(command.run / "job.toml");
-  if (resumed) return RunFolder::reopen(command.run, job);
+  if (resumed) {
+    RunFolder folder = RunFolder::reopen(command.run, job);
+    const bool given = !command.job.empty() || !command.assignments.empty();
+    if (given && write_job(assemble_job(command.preset, command.job, command.assignments)) !=
+                     write_job(job)) {
+      throw JobError("[mpi] " + command.run.string() +
+                     " holds another job; leave the job out, or choose another --run");
+    }
+    return folder;
+  }
   job = assemble_job(command.preset, command.job, command.assignments);
   check_job(job);
   return command.run.empty() ? RunFolder::create_default(job) : RunFolder::create(command.run, job);
@@ -60,14 +82,33 @@ RunFolder join_folder(const MpiCommand& command, Collective& all, Job& job, bool
   return RunFolder::attach(path.data(), job);
 }
 
-// Cores are shared by the ranks of a machine. A student of several ranks has as many threads in
-// all; one alone has them all, and so the bits it has in one process.
-void share_machine(Job& job, std::int64_t ranks, std::int64_t distillers) {
+// What the job leaves to the machine is shared by the ranks on these cores. A student of several
+// ranks has as many threads in all; one alone has them all, and so the bits it has in one process.
+void share_machine(Job& job, std::int64_t here, std::int64_t distillers) {
+  const Job::Run asked = job.run;
   resolve_machine(job);
-  const std::int64_t here = ranks_here(ranks);
-  job.run.workers = std::max<std::int64_t>(1, job.run.workers / here);
-  job.run.memory_mb = std::max<std::int64_t>(512, job.run.memory_mb / here);
-  job.run.threads = std::max<std::int64_t>(1, job.run.threads / std::min(here, distillers));
+  const auto share = [](std::int64_t all, std::int64_t ranks, std::int64_t least) {
+    return std::max(least, all / ranks);
+  };
+  if (asked.workers == 0) job.run.workers = share(job.run.workers, here, 1);
+  if (asked.memory_mb == 0) job.run.memory_mb = share(job.run.memory_mb, here, 512);
+  if (asked.threads == 0) job.run.threads = share(job.run.threads, std::min(here, distillers), 1);
+}
+
+void check_distillers(const Job& job, const RunFolder& folder, std::int64_t distillers) {
+  const std::int64_t batch = std::min(job.distillation.batch, job.data.pool);
+  if (distillers > batch) {
+    throw JobError("[job] " + std::to_string(distillers) + " ranks share batches of " +
+                   std::to_string(batch) + " images: set distillation.ranks or distillation.batch");
+  }
+  const auto before = folder.recall("distillers");
+  if (before && *before != distillers &&
+      std::filesystem::exists(folder.file("student.checkpoint"))) {
+    throw JobError("[mpi] the student under way in " + folder.path().string() + " is fitted by " +
+                   before->dump() + " ranks, not by " + std::to_string(distillers) +
+                   ": start as many, or remove student.checkpoint");
+  }
+  folder.remember("distillers", distillers);
 }
 
 json lead(const Run& run, const Material& material, bool resumed) {
@@ -90,27 +131,36 @@ json run_on_ranks(const MpiCommand& command, Progress& progress, std::atomic<boo
   const std::int64_t distillers = job.distillation.ranks == 0
                                       ? all->size()
                                       : std::min<std::int64_t>(job.distillation.ranks, all->size());
-  share_machine(job, all->size(), distillers);
+  share_machine(job, ranks_on_these_cores(*all), distillers);
   options.group = all->rank() < distillers ? 0 : 1;
   const auto mine = mpi::make(session, options);
-  Crew crew(*all, options.group == 0 ? mine.get() : nullptr);
+  Crew crew(*all, options.group == 0 ? mine.get() : nullptr, stop);
   const bool leads = all->rank() == 0;
   Material material;
-  if (leads) material = material_of_run(job, folder);
+  if (leads) {
+    check_distillers(job, folder, distillers);
+    material = material_of_run(job, folder);
+  }
   all->barrier().wait();  // the split is written
-  if (!leads) material = load_material(job, folder.file("split.json"));
+  if (!leads) {
+    material = load_material(job, folder.file("split.json"));
+    check_same_data(folder.path(), material);
+  }
   const std::filesystem::path log =
       leads ? folder.path() : folder.path() / "ranks" / std::to_string(all->rank());
   std::filesystem::create_directories(log);
   EventLog events(log);
   Progress quiet(std::cerr, terminal_progress(true));
   const Run run{job, folder, events, leads ? progress : quiet, stop, &crew};
+  const std::string how = "go on with the same command and --run " + folder.path().string();
   try {
     if (leads) return lead(run, material, resumed);
     crew.serve(run, material);
     return nullptr;
   } catch (const Stopped&) {
-    throw Stopped("interrupted; go on with the same command and --run " + folder.path().string());
+    throw Stopped("interrupted; " + how);
+  } catch (const CollectiveError& error) {
+    throw CollectiveError(std::string(error.what()) + "; " + how);
   }
 }
 

@@ -1,6 +1,6 @@
 #include "launch/sites/administration.h"
 
-#include <limits>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -122,8 +122,9 @@ json Administration::answer(const StatusRequest& request, const std::string& who
     return {{"excluded", request.argument}};
   }
   if (request.what == "readmit") {
-    if (!coordinator.joins().contains(request.argument)) {
-      throw std::invalid_argument("[admin] '" + request.argument + "' never joined");
+    const auto excluded = store.exclusions();
+    if (std::ranges::find(excluded, request.argument, &StoredExclusion::client) == excluded.end()) {
+      throw std::invalid_argument("[admin] '" + request.argument + "' is not excluded");
     }
     coordinator.readmit(request.argument, now);
     return {{"readmitted", request.argument}};

@@ -13,6 +13,7 @@
 #include "launch/job_check.h"
 #include "launch/job_file.h"
 #include "launch/machine.h"
+#include "launch/outside_text.h"
 #include "launch/sites/audit.h"
 #include "launch/sites/identity_folder.h"
 #include "launch/stages/client_plan.h"
@@ -172,6 +173,21 @@ void check_model(const std::string& model) {
                    "; known: " + joined(known));
 }
 
+// A state folder is one site's with one model and one mode: what was made for a model may not leave
+// under another name, and a model never where predictions were promised.
+void claim_state(const ClientCommand& command, const std::string& name) {
+  const auto path = command.state / "site.json";
+  const std::string mine =
+      json{{"client", name}, {"model", command.model}, {"mode", command.mode}}.dump() + "\n";
+  std::filesystem::create_directories(command.state);
+  if (!std::filesystem::exists(path)) return write_file_atomically(path, mine);
+  const std::vector<std::byte> bytes = read_file(path, 4096);
+  const std::string found(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (found == mine) return;
+  throw UsageError("--state " + command.state.string() + " is of " + printable_lines(found) +
+                   "; the same is expected, or another --state");
+}
+
 // A cut is the participant's to mend. A handshake that fails again and again is not one.
 class Dialler {
  public:
@@ -206,6 +222,7 @@ class Dialler {
 json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool>& stop) {
   check_model(command.model);  // a coordinator would remember a wrong name
   const CertificateSummary identity = check_credentials(credentials_of(command.identity));
+  claim_state(command, identity.name);
   Site site(command, identity.name, progress);
   ClientSession session(site.identity(), site.store());
   json result{{"status", "success"},

@@ -79,7 +79,7 @@ class Passes {
       run_.progress.message("warning: " + what);
     };
     if (run_.crew != nullptr) {
-      return run_.crew->ask(run_, material_, &images == &material_.test, teachers, options,
+      return run_.crew->ask(material_, &images == &material_.test, teachers, options,
                             run_.folder.file("cache") / name);
     }
     return teacher_pass(teachers, images, hash, material_.classes(), material_.normalisation,

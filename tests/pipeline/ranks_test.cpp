@@ -63,7 +63,7 @@ TEST_F(Ranks, AKilledRankEndsTheJobAndTheSameCommandGoesOn) {
     const auto folder = fresh("ranks-killed" + std::to_string(struck));
     auto job = start(2, folder);
     job->wait_for_text(folder / "metrics.csv", moment);
-    for (const pid_t child : job->children()) ::kill(child, SIGKILL);
+    if (const auto ranks = job->children(); !ranks.empty()) ::kill(ranks.back(), SIGKILL);
     if (job->wait() != 0) ++struck;
     run(2, folder);  // refused if a rank were left
     EXPECT_EQ(student_of(folder), student_of(uninterrupted));
@@ -76,13 +76,23 @@ TEST_F(Ranks, StoppedInOrderItSaysHowToGoOn) {
   const std::vector<std::string> longer{"--set", "clients.epochs=400"};
   auto job = start(2, folder, longer);
   ASSERT_TRUE(job->wait_for_text(folder / "metrics.csv", ",50,")) << job->err();
-  job->signal(SIGTERM);
-  EXPECT_NE(job->wait(), 0);
-  run(2, folder);  // the job is the one in the folder
+  job->signal(SIGUSR1);  // mpiexec hands it on
+  EXPECT_EQ(job->wait(), 9);
+  EXPECT_THAT(job->err(), HasSubstr("go on with the same command and --run " + folder.string()));
+  const auto other = start(2, folder);
+  EXPECT_EQ(other->wait(), 3);
+  EXPECT_THAT(other->err(), HasSubstr("holds another job"));
+  run(2, folder, longer);
   EXPECT_EQ(report_of(folder).at("job").at("clients").at("epochs"), 400);
 }
 
-TEST_F(Ranks, AWrongSettingIsSaidOnce) {
+TEST_F(Ranks, MoreRanksThanImagesInABatchAreRefusedBeforeAnythingIsTrained) {
+  const auto job = start(3, fresh("ranks-many"), {"--set", "distillation.batch=2"});
+  EXPECT_EQ(job->wait(), 3);
+  EXPECT_THAT(job->err(), HasSubstr("3 ranks share batches of 2 images"));
+}
+
+TEST_F(Ranks, AWrongSettingIsSaid) {
   const auto job = start(2, fresh("ranks-wrong"), {"--set", "distillation.rank=1"});
   EXPECT_EQ(job->wait(), 3);
   EXPECT_THAT(job->err(), HasSubstr("distillation.ranks"));

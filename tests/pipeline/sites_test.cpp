@@ -254,6 +254,17 @@ TEST_F(Sites, ARevokedClientIsTurnedAway) {
   EXPECT_EQ(run_program(whom("preflight", client_of(1))).code, 0);
 }
 
+TEST_F(Sites, AStateIsOfOneModelAndOneMode) {
+  start_coordinator();
+  start_client(0);
+  ASSERT_TRUE(coordinator_->wait_for_text(events(), "\"message\":\"Upload\""));
+  clients_[0]->signal(SIGTERM);
+  clients_[0]->wait();
+  start_client(0, {"--mode", "predictions"});  // its model lies in that state
+  EXPECT_EQ(clients_[0]->wait(), 2);
+  EXPECT_THAT(clients_[0]->err(), HasSubstr("another --state"));
+}
+
 TEST_F(Sites, AMisspeltModelIsSaidBeforeAnybodyIsDialled) {
   start_coordinator();
   std::vector<std::string> words = whom("client", client_of(0));
