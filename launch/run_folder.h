@@ -12,8 +12,8 @@
 namespace fedstill {
 
 // The folder of one run (docs/formats.md): everything the run knows, so that a killed one can go
-// on. Held by one process at a time, and its helpers. Everything throws std::system_error when the disk is full or
-// the folder cannot be written.
+// on. Held by one process at a time, and its helpers. Everything throws std::system_error when the
+// disk is full or the folder cannot be written.
 class RunFolder {
  public:
   // A new run. Throws JobError if the folder already holds something. If the job file cannot be
