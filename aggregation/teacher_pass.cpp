@@ -109,9 +109,9 @@ TeacherAnswer read_predictions(const Teacher& teacher, std::int64_t client, cons
           .warning = {}};
 }
 
-void check_stop(const TeacherPassOptions& options) {
-  if (options.stop == nullptr || !options.stop->load()) return;
-  throw Stopped("[teacher pass] stopped; finished clients are kept");
+void check_stop(const TeacherPassOptions& options, bool failed = false) {
+  const bool asked = options.stop != nullptr && options.stop->load();
+  if (asked || failed) throw Stopped("[teacher pass] stopped; finished clients are kept");
 }
 
 TeacherAnswer predict_both(const Teacher& teacher, std::int64_t client, const ImageView& images,
@@ -190,10 +190,7 @@ class Pass {
     if (options_.on_progress) options_.on_progress(client, images);
   }
 
-  void check_not_stopped() const {
-    const bool asked = options_.stop != nullptr && options_.stop->load();
-    if (asked || failed_) throw Stopped("[teacher pass] stopped; finished clients are kept");
-  }
+  void check_not_stopped() const { check_stop(options_, failed_); }
 
   std::span<const Teacher> teachers_;
   const ImageView& images_;

@@ -41,8 +41,6 @@ class GradientBuckets {
   // After it: every gradient, and every fact, is the sum over the ranks. Throws CollectiveError.
   void finish();
 
-  std::size_t buckets() const { return buckets_.size(); }
-
  private:
   class Hook;
   struct Bucket {

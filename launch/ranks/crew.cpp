@@ -89,12 +89,11 @@ void Crew::train_mine(const Run& run, const Material& material) {
 }
 
 PredictionCache Crew::ask(const Material& material, bool test_images,
-                          const std::vector<Teacher>& teachers, const TeacherPassOptions& options,
-                          const std::filesystem::path& path) {
+                          const std::string& images_hash, const std::vector<Teacher>& teachers,
+                          const TeacherPassOptions& options, const std::filesystem::path& path) {
   const ImageView& images = images_of(material, test_images);
-  PredictionCache cache = open_prediction_cache(
-      teachers, images, test_images ? UnlabeledPool{images}.hash() : material.pool.hash(),
-      material.classes(), path);
+  PredictionCache cache =
+      open_prediction_cache(teachers, images, images_hash, material.classes(), path);
   json list = json::array();
   for (const std::size_t k : by_cost(teachers, cache)) {
     list.push_back({{"client", k},

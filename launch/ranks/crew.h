@@ -32,7 +32,7 @@ class Crew {
   // Every client that is not done yet is trained by the rank it is placed on.
   void train(const Run& run, const Material& material);
   // As teacher_pass() does, each rank holding one teacher at a time; the same bits.
-  PredictionCache ask(const Material& material, bool test_images,
+  PredictionCache ask(const Material& material, bool test_images, const std::string& images_hash,
                       const std::vector<Teacher>& teachers, const TeacherPassOptions& options,
                       const std::filesystem::path& cache);
   // The other distillers get these targets and begin; rank 0 then fits with distillers().

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
@@ -152,6 +153,23 @@ void announce(const Run& run, const std::vector<ClientPlan>& plans) {
                            std::move(tasks));
 }
 
+// The last clients lie.
+std::size_t honest_clients(const Job& job, const Material& material) {
+  return material.shards.size() - static_cast<std::size_t>(job.clients.liars);
+}
+
+// Begins the stage, and does the work of every plan on the worker pool.
+void run_plans(const Run& run, const std::vector<ClientPlan>& plans,
+               const std::function<void(std::size_t)>& work) {
+  announce(run, plans);
+  std::vector<WorkItem> items;
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    items.push_back({plans[i].cost, plans[i].memory_bytes, [&work, i] { work(i); }});
+  }
+  run_items(std::move(items), static_cast<int>(run.job.run.workers), run.job.run.memory_mb << 20,
+            run.stop);
+}
+
 }  // namespace
 
 nlohmann::json to_json(const ClientRecord& r) {
@@ -187,19 +205,12 @@ std::string client_name(std::size_t index, std::size_t count) {
 void train_some(const Run& run, const Material& material, const std::vector<std::size_t>& clients) {
   std::vector<ClientPlan> plans;
   for (const std::size_t i : clients) plans.push_back(plan_client(run.job, material, i));
-  announce(run, plans);
-  const std::size_t honest =
-      material.shards.size() - static_cast<std::size_t>(run.job.clients.liars);
+  const std::size_t honest = honest_clients(run.job, material);
   std::atomic<bool> first_step{false};
-  std::vector<WorkItem> items;
-  for (std::size_t i = 0; i < plans.size(); ++i) {
-    items.push_back({plans[i].cost, plans[i].memory_bytes, [&, i] {
-                       ClientWork(run, plans[i], i, clients[i] >= honest, first_step).done();
-                       run.progress.finish(i, plans[i].architecture);
-                     }});
-  }
-  run_items(std::move(items), static_cast<int>(run.job.run.workers), run.job.run.memory_mb << 20,
-            run.stop);
+  run_plans(run, plans, [&](std::size_t i) {
+    ClientWork(run, plans[i], i, clients[i] >= honest, first_step).done();
+    run.progress.finish(i, plans[i].architecture);
+  });
   run.progress.end_stage(std::to_string(plans.size()) + " clients trained");
 }
 
@@ -211,19 +222,12 @@ std::vector<ClientRecord> train_clients(const Run& run, const Material& material
     plans.push_back(plan_client(run.job, material, i));
     federation.join(plans[i].name, plans[i].architecture, plans[i].task.shard.images.count());
   }
-  announce(run, plans);
-  const std::size_t honest = plans.size() - static_cast<std::size_t>(run.job.clients.liars);
+  const std::size_t honest = honest_clients(run.job, material);
   std::vector<ClientRecord> records(plans.size());
   std::atomic<bool> first_step{false};
-  std::vector<WorkItem> items;
-  for (std::size_t i = 0; i < plans.size(); ++i) {
-    items.push_back({plans[i].cost, plans[i].memory_bytes, [&, i] {
-                       records[i] =
-                           ClientWork(run, plans[i], i, i >= honest, first_step)(federation);
-                     }});
-  }
-  run_items(std::move(items), static_cast<int>(run.job.run.workers), run.job.run.memory_mb << 20,
-            run.stop);
+  run_plans(run, plans, [&](std::size_t i) {
+    records[i] = ClientWork(run, plans[i], i, i >= honest, first_step)(federation);
+  });
   run.progress.end_stage(std::to_string(plans.size()) + " updates received");
   return records;
 }

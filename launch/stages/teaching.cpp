@@ -51,15 +51,13 @@ class Passes {
   }
 
   PredictionCache pool(const std::vector<Teacher>& teachers) {
-    return pass(teachers, material_.pool.images, material_.pool.hash(), "pool.predictions",
-                [this](std::int64_t k, std::int64_t done) { advance(k, done); });
+    return pass(teachers, false, [this](std::int64_t k, std::int64_t done) { advance(k, done); });
   }
   PredictionCache test(const Models& models) {
     const std::int64_t before = material_.pool.images.count();
-    return pass(models.teachers, material_.test, UnlabeledPool{material_.test}.hash(),
-                "test.predictions", [this, before, &models](std::int64_t k, std::int64_t done) {
-                  advance(models.clients[static_cast<std::size_t>(k)], before + done);
-                });
+    return pass(models.teachers, true, [this, before, &models](std::int64_t k, std::int64_t done) {
+      advance(models.clients[static_cast<std::size_t>(k)], before + done);
+    });
   }
 
  private:
@@ -67,8 +65,7 @@ class Passes {
     run_.progress.advance(static_cast<std::size_t>(client), done);
   }
 
-  PredictionCache pass(const std::vector<Teacher>& teachers, const ImageView& images,
-                       const std::string& hash, const char* name,
+  PredictionCache pass(const std::vector<Teacher>& teachers, bool test_images,
                        std::function<void(std::int64_t, std::int64_t)> on_progress) {
     TeacherPassOptions options;
     options.workers = static_cast<int>(run_.job.run.workers);
@@ -78,12 +75,14 @@ class Passes {
       run_.events.event("warning", {{"client", client}, {"what", what}});
       run_.progress.message("warning: " + what);
     };
+    const UnlabeledPool images = test_images ? UnlabeledPool{material_.test} : material_.pool;
+    const auto cache =
+        run_.folder.file("cache") / (test_images ? "test.predictions" : "pool.predictions");
     if (run_.crew != nullptr) {
-      return run_.crew->ask(material_, &images == &material_.test, teachers, options,
-                            run_.folder.file("cache") / name);
+      return run_.crew->ask(material_, test_images, images.hash(), teachers, options, cache);
     }
-    return teacher_pass(teachers, images, hash, material_.classes(), material_.normalisation,
-                        run_.folder.file("cache") / name, options);
+    return teacher_pass(teachers, images.images, images.hash(), material_.classes(),
+                        material_.normalisation, cache, options);
   }
 
   const Run& run_;
