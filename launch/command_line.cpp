@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "launch/bench/command_line_bench.h"
 #include "launch/command_line_options.h"
 #include "launch/command_line_sites.h"
 #include "launch/job_file.h"
@@ -34,6 +35,7 @@ struct Commands {
   PredictCommand predict;
   EvaluateCommand evaluate;
   SiteCommands sites;
+  BenchCommands bench;
   CompletionCommand completion;
   VersionCommand version;
 };
@@ -110,6 +112,7 @@ void add_all(CLI::App& root, Commands& c) {
   add_predict(root, c.predict);
   add_evaluate(root, c.evaluate);
   add_site_commands(root, c.sites);
+  add_bench_commands(root, c.bench);
   CLI::App& completion = *root.add_subcommand("completion", "shell completion script");
   completion.add_option("shell", c.completion.shell, "bash, zsh or fish")->required();
   completion.footer("Example:\n  source <(fedstill completion bash)");
@@ -124,6 +127,7 @@ Command chosen(const CLI::App& root, Commands& c) {
   if (root.got_subcommand("predict")) return c.predict;
   if (root.got_subcommand("evaluate")) return c.evaluate;
   if (const auto site = chosen_site_command(root, c.sites)) return *site;
+  if (root.got_subcommand("bench")) return chosen_bench_command(root, c.bench);
   if (root.got_subcommand("completion")) return c.completion;
   if (root.got_subcommand("version")) return c.version;
   return HelpCommand{root.help()};
@@ -159,6 +163,19 @@ std::string help_of_chosen(const CLI::App& app, const std::string& before = "") 
   return app.help(before);
 }
 
+// Of the command and of those below it, each once.
+void add_flags(const CLI::App& app, std::vector<std::string>& flags) {
+  for (const CLI::Option* option : app.get_options()) {
+    for (const auto& name : option->get_lnames()) {
+      const std::string flag = "--" + name;
+      if (std::ranges::find(flags, flag) == flags.end()) flags.push_back(flag);
+    }
+  }
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    add_flags(*sub, flags);
+  }
+}
+
 }  // namespace
 
 Command parse_command_line(int argc, const char* const* argv) {
@@ -187,9 +204,7 @@ std::vector<CommandOutline> command_outlines() {
   std::vector<CommandOutline> out;
   for (const CLI::App* sub : root.get_subcommands([](const CLI::App*) { return true; })) {
     CommandOutline outline{sub->get_name(), sub->get_description(), {}};
-    for (const CLI::Option* option : sub->get_options()) {
-      for (const auto& name : option->get_lnames()) outline.flags.push_back("--" + name);
-    }
+    add_flags(*sub, outline.flags);
     out.push_back(std::move(outline));
   }
   return out;

@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "launch/bench/bench_command.h"
+
 namespace fedstill {
 
 // What the command line asked for.
@@ -93,10 +95,10 @@ struct VersionCommand {
 struct HelpCommand {
   std::string text;
 };
-using Command =
-    std::variant<SimulateCommand, MpiCommand, InspectCommand, PredictCommand, EvaluateCommand,
-                 CoordinatorCommand, ClientCommand, PreflightCommand, AdminCommand, AuditCommand,
-                 ShardsCommand, CertCommand, CompletionCommand, VersionCommand, HelpCommand>;
+using Command = std::variant<SimulateCommand, MpiCommand, InspectCommand, PredictCommand,
+                             EvaluateCommand, CoordinatorCommand, ClientCommand, PreflightCommand,
+                             AdminCommand, AuditCommand, ShardsCommand, CertCommand, BenchCommand,
+                             CompletionCommand, VersionCommand, HelpCommand>;
 
 // The command line makes no sense. The message says what, with a suggestion.
 class UsageError : public std::runtime_error {

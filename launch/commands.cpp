@@ -3,6 +3,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "launch/bench/bench.h"
 #include "launch/cert.h"
 #include "launch/completion.h"
 #include "launch/evaluate.h"
@@ -103,6 +104,11 @@ void run(const ShardsCommand& command) {
 void run(const CertCommand& command) {
   const nlohmann::json done = run_cert(command);
   print(done, cert_text(done), command.json);
+}
+
+void run(const BenchCommand& command) {
+  const BenchResult found = run_bench(command, stop_requested());
+  print(found.data, found.text, found.json);
 }
 
 void run(const CompletionCommand& command) { std::cout << completion_script(command.shell); }

@@ -42,6 +42,17 @@ TEST(CommandLine, ASettingDoesNotSwallowTheJob) {
   EXPECT_EQ(c.job, "job.toml");
 }
 
+TEST(CommandLine, BenchNamesWhatIsMeasured) {
+  const auto c = std::get<BenchSimulateCommand>(std::get<BenchCommand>(
+      parse({"bench", "simulate", "--workload", "W2", "--clients", "5", "--json"})));
+  EXPECT_EQ(c.workload, "W2");
+  EXPECT_EQ(c.clients, 5);
+  EXPECT_FALSE(c.rounds.has_value());
+  EXPECT_TRUE(c.output.json);
+  EXPECT_THAT(usage_error({"bench"}), HasSubstr("required"));
+  EXPECT_THAT(usage_error({"bench", "simulate", "--workload", "W3"}), HasSubstr("W3"));
+}
+
 TEST(CommandLine, SimulateNeedsNothing) {
   const auto c = std::get<SimulateCommand>(parse({"simulate"}));
   EXPECT_EQ(c.preset, "quick");

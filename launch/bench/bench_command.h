@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+namespace fedstill {
+
+// What every measurement is asked beside its own settings.
+struct BenchOutput {
+  bool quiet = false, json = false;
+};
+
+// FedAvg with many small clients, beside the same arithmetic as a bare PyTorch loop. What is not
+// set comes from the workload.
+struct BenchSimulateCommand {
+  std::string workload = "W1";
+  std::string model, data = "fashion-mnist", split = "iid", engine = "auto", dtype = "fp32";
+  std::string weighting = "samples";
+  double alpha = 0.1;
+  std::optional<std::int64_t> clients, images, per_round, rounds, batch, epochs;
+  std::optional<double> learning_rate;
+  double server_learning_rate = 1.0;
+  std::int64_t workers = 1, repeats = 1;
+  std::uint64_t seed = 0;
+  bool alone = false;
+  BenchOutput output;
+};
+
+using BenchCommand = std::variant<BenchSimulateCommand>;
+
+}  // namespace fedstill

@@ -1,0 +1,68 @@
+#include "launch/bench/command_line_bench.h"
+
+#include <CLI/CLI.hpp>
+
+#include "launch/command_line_options.h"
+
+namespace fedstill {
+namespace {
+
+const CLI::Range kCount(std::int64_t{1}, std::int64_t{10'000'000});
+
+void add_output(CLI::App& app, BenchOutput& output) {
+  add_quiet(app, output.quiet);
+  add_json(app, output.json);
+}
+
+void add_federation(CLI::App& app, BenchSimulateCommand& c) {
+  app.add_option("--clients", c.clients, "how many there are")->check(kCount);
+  app.add_option("--images", c.images, "of each client")->check(kCount);
+  app.add_option("--per-round", c.per_round, "clients that train in a round")->check(kCount);
+  app.add_option("--rounds", c.rounds, "until the end")->check(kCount);
+  app.add_option("--batch", c.batch, "images of a local step")->check(kCount);
+  app.add_option("--epochs", c.epochs, "local ones of a round")->check(kCount);
+  app.add_option("--lr", c.learning_rate, "local learning rate of SGD without momentum");
+  app.add_option("--server-lr", c.server_learning_rate, "share of the averaged step that is taken");
+  app.add_option("--weighting", c.weighting, "of the clients in the average")
+      ->check(CLI::IsMember({"samples", "uniform"}));
+}
+
+void add_simulate_bench(CLI::App& bench, BenchSimulateCommand& c) {
+  CLI::App& app = *bench.add_subcommand(
+      "simulate", "FedAvg with many small clients, beside a bare PyTorch loop");
+  app.add_option("--workload", c.workload,
+                 "W1 (logistic regression, 1,000 clients of 60 images) or W2 (two convolutions, "
+                 "1,000 of 50)")
+      ->check(CLI::IsMember({"W1", "W2"}));
+  app.add_option("--model", c.model, "an architecture of the zoo instead of the workload's");
+  app.add_option("--data", c.data, "source, as data.source in a job (default: fashion-mnist)");
+  app.add_option("--split", c.split, "how the images are dealt out, as clients.split in a job");
+  app.add_option("--alpha", c.alpha, "of the Dirichlet splits");
+  add_federation(app, c);
+  app.add_option("--workers", c.workers, "clients trained at once")->check(CLI::Range(1, 4096));
+  app.add_option("--repeats", c.repeats, "of both sides, in turn; medians are shown")
+      ->check(CLI::Range(1, 100));
+  app.add_option("--seed", c.seed, "of weights, shards, sampling and order");
+  app.add_flag("--alone", c.alone, "without the bare loop");
+  add_output(app, c.output);
+  app.footer(R"(Examples:
+  FEDSTILL_BENCH_PYTHON=python3 fedstill bench simulate --workload W1 --repeats 3
+  fedstill bench simulate --workload W1 --clients 100000 --alone
+  fedstill bench simulate --model resnet8 --split dirichlet-clients --rounds 20 --alone
+
+The bare loop needs a Python that imports torch: FEDSTILL_BENCH_PYTHON names it.)");
+}
+
+}  // namespace
+
+void add_bench_commands(CLI::App& root, BenchCommands& commands) {
+  CLI::App& bench = *root.add_subcommand("bench", "measure this machine beside other programs");
+  bench.require_subcommand(1);
+  add_simulate_bench(bench, commands.simulate);
+}
+
+BenchCommand chosen_bench_command(const CLI::App&, const BenchCommands& commands) {
+  return commands.simulate;
+}
+
+}  // namespace fedstill

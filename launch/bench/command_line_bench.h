@@ -1,0 +1,17 @@
+#pragma once
+
+#include <CLI/App.hpp>
+
+#include "launch/bench/bench_command.h"
+
+namespace fedstill {
+
+// "fedstill bench WHAT", for parse_command_line(). One member per measurement.
+struct BenchCommands {
+  BenchSimulateCommand simulate;
+};
+void add_bench_commands(CLI::App& root, BenchCommands& commands);
+// Requires: the command line chose bench.
+BenchCommand chosen_bench_command(const CLI::App& root, const BenchCommands& commands);
+
+}  // namespace fedstill

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <memory>
+
+#include "averaging/client_shards.h"
+#include "averaging/engine.h"
+#include "averaging/fedavg.h"
+#include "averaging/workloads.h"
+#include "data/readers.h"
+#include "launch/bench/bench_command.h"
+
+namespace fedstill {
+
+// What `bench simulate` measures: data, clients, first weights and settings.
+struct BenchFederation {
+  std::string name;  // of the model
+  Workload workload;
+  TrainTest data;
+  Normalisation normalisation;
+  ClientShards shards;
+  Graph first;  // the global model before the first round
+  FedAvgOptions options;
+};
+
+// The workload with the command's settings over it. Throws UsageError for settings that contradict
+// each other, DataError for data that cannot be dealt out so.
+BenchFederation make_federation(const BenchSimulateCommand& command);
+
+std::unique_ptr<Engine> make_engine(const BenchFederation& federation,
+                                    const BenchSimulateCommand& command);
+
+}  // namespace fedstill
