@@ -63,7 +63,7 @@ void widen(ValueRange& range, std::span<const float> values, const Node& node) {
 // leave its bounds: the scale must not round beyond them.
 ActivationScale within(ActivationScale scale, const Node& node) {
   if (node.op != Op::kClip) return scale;
-  const auto [low, high] = std::pair(node.attributes.low, node.attributes.high);
+  const float low = node.attributes.low, high = node.attributes.high;
   const auto below = static_cast<float>(scale.zero_point), above = 255.0F - below;
   if (above > 0.0F && high > 0.0F) scale.scale = std::min(scale.scale, high / above);
   if (below > 0.0F && low < 0.0F) scale.scale = std::min(scale.scale, -low / below);
@@ -83,7 +83,7 @@ class Calibration {
     for (const int owner : scale_owners(graph)) owners_.push_back(owner);
     measured_ = owners_;
     std::ranges::sort(measured_);
-    measured_.erase(std::ranges::unique(measured_).begin(), measured_.end());
+    measured_.erase(std::unique(measured_.begin(), measured_.end()), measured_.end());
     std::erase(measured_, owners_[0]);
   }
 

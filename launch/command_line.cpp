@@ -157,23 +157,21 @@ void check_resume(const CLI::App& simulate) {
   }
 }
 
+CommandOutline outline_of(const CLI::App& app) {
+  CommandOutline out{app.get_name(), app.get_description(), {}, {}};
+  for (const CLI::Option* option : app.get_options()) {
+    for (const auto& name : option->get_lnames()) out.flags.push_back("--" + name);
+  }
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    out.commands.push_back(outline_of(*sub));
+  }
+  return out;
+}
+
 std::string help_of_chosen(const CLI::App& app, const std::string& before = "") {
   const std::string words = before.empty() ? app.get_name() : before + " " + app.get_name();
   for (const CLI::App* sub : app.get_subcommands()) return help_of_chosen(*sub, words);
   return app.help(before);
-}
-
-// Of the command and of those below it, each once.
-void add_flags(const CLI::App& app, std::vector<std::string>& flags) {
-  for (const CLI::Option* option : app.get_options()) {
-    for (const auto& name : option->get_lnames()) {
-      const std::string flag = "--" + name;
-      if (std::ranges::find(flags, flag) == flags.end()) flags.push_back(flag);
-    }
-  }
-  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
-    add_flags(*sub, flags);
-  }
 }
 
 }  // namespace
@@ -201,13 +199,7 @@ std::vector<CommandOutline> command_outlines() {
   CLI::App root(kDescription, "fedstill");
   Commands commands;
   add_all(root, commands);
-  std::vector<CommandOutline> out;
-  for (const CLI::App* sub : root.get_subcommands([](const CLI::App*) { return true; })) {
-    CommandOutline outline{sub->get_name(), sub->get_description(), {}};
-    add_flags(*sub, outline.flags);
-    out.push_back(std::move(outline));
-  }
-  return out;
+  return outline_of(root).commands;
 }
 
 }  // namespace fedstill

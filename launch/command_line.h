@@ -111,7 +111,8 @@ Command parse_command_line(int argc, const char* const* argv);  // throws UsageE
 // For the shell completion: every subcommand with its flags and the fixed values they take.
 struct CommandOutline {
   std::string name, description;
-  std::vector<std::string> flags;
+  std::vector<std::string> flags;  // "--json"
+  std::vector<CommandOutline> commands;
 };
 std::vector<CommandOutline> command_outlines();
 

@@ -2,6 +2,8 @@
 
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <type_traits>
+#include <variant>
 
 #include "launch/bench/bench.h"
 #include "launch/cert.h"
@@ -28,7 +30,8 @@
 namespace fedstill {
 namespace {
 
-void print(const nlohmann::json& data, const std::string& text, bool as_json) {
+void print(nlohmann::json data, const std::string& text, bool as_json) {
+  if (data.is_object() && !data.contains("status")) data["status"] = "success";
   std::cout << (as_json ? json_text(data, 1) + "\n" : printable_lines(text));
 }
 
@@ -79,10 +82,14 @@ void run(const ClientCommand& command) {
   print(result, "bundle " + result.at("bundle").get<std::string>() + "\n", command.json);
 }
 
-void run(const PreflightCommand& command) {
-  const nlohmann::json found = preflight(command);
+ExitCode run(const PreflightCommand& command) {
+  nlohmann::json found = preflight(command);
+  const bool ready = found.at("ok").get<bool>();
+  found["status"] = ready ? "success" : "error";
   print(found, preflight_text(found), command.json);
-  if (!found.at("ok").get<bool>()) throw RefusedError("[preflight] this site is not ready");
+  if (ready) return ExitCode::kOk;
+  std::cerr << "fedstill: [preflight] this site is not ready\n";
+  return ExitCode::kRefused;
 }
 
 void run(const AdminCommand& command) {
@@ -128,8 +135,16 @@ void run(const HelpCommand& command) { std::cout << command.text; }
 
 }  // namespace
 
-void run_command(const Command& command) {
-  std::visit([](const auto& chosen) { run(chosen); }, command);
+ExitCode run_command(const Command& command) {
+  const auto run_chosen = [](const auto& chosen) {
+    if constexpr (std::is_void_v<decltype(run(chosen))>) {
+      run(chosen);
+      return ExitCode::kOk;
+    } else {
+      return run(chosen);
+    }
+  };
+  return std::visit(run_chosen, command);
 }
 
 }  // namespace fedstill

@@ -2,6 +2,7 @@
 
 #include "launch/command_line.h"
 #include "launch/settings.h"
+#include "model/zoo.h"
 
 namespace fedstill {
 namespace {
@@ -19,45 +20,101 @@ std::string setting_keys() {
   return words(keys);
 }
 
-std::vector<std::string> command_names() {
-  std::vector<std::string> names;
-  for (const auto& outline : command_outlines()) names.push_back(outline.name);
-  return names;
+std::string zoo_words() {
+  std::string out;
+  for (const std::string_view name : zoo_names()) out += std::string(name) + " ";
+  return out;
 }
 
+// What may follow a flag that is neither a file nor free.
+struct Values {
+  std::string flag, words;
+};
+std::vector<Values> flag_values() {
+  return {{"--preset", "quick full"},
+          {"--model", zoo_words()},
+          {"--mode", "model predictions"},
+          {"--role", "coordinator client admin"},
+          {"--workload", "W1 W2"},
+          {"--dtype", "fp32 bf16"},
+          {"--data", "fashion-mnist mnist: idx: cifar10:"}};
+}
+
+std::string names_of(const std::vector<CommandOutline>& commands) {
+  std::vector<std::string> names;
+  for (const auto& outline : commands) names.push_back(outline.name);
+  return words(names);
+}
+
+std::string choices_of(const CommandOutline& command) {
+  const std::string fixed = command.name == "completion" ? "bash zsh fish " : "";
+  return fixed + names_of(command.commands) + " " + words(command.flags);
+}
+
+std::string bash_case(const std::string& pattern, const std::string& choices) {
+  return "    " + pattern + ") choices=\"" + choices + "\" ;;\n";
+}
+
+// Completes words[COMP_CWORD] by the one or two words of the command and by the word before.
 std::string bash_script() {
   std::string out = R"(_fedstill() {
-  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} choices=
+  COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W ")" +
-                    words(command_names()) + R"( --help --version" -- "$word")); return; fi
+                    names_of(command_outlines()) + R"( --help --version" -- "$word")); return; fi
   case $before in
     --set) compopt -o nospace; COMPREPLY=($(compgen -W ")" +
                     setting_keys() + R"(" -- "$word")); return ;;
-    --preset) COMPREPLY=($(compgen -W "quick full" -- "$word")); return ;;
-    --run|--resume|--clients-from) COMPREPLY=($(compgen -d -- "$word")); return ;;
-  esac
-  case ${COMP_WORDS[1]} in
 )";
-  for (const auto& outline : command_outlines()) {
-    const std::string fixed = outline.name == "completion" ? "bash zsh fish" : "";
-    out += "    " + outline.name + ") COMPREPLY=($(compgen -W \"" + words(outline.flags) +
-           (fixed.empty() ? "" : " " + fixed) + "\" -- \"$word\")) ;;\n";
+  for (const auto& [flag, values] : flag_values()) {
+    out +=
+        "    " + flag + ") COMPREPLY=($(compgen -W \"" + values + "\" -- \"$word\")); return ;;\n";
   }
-  return out + "  esac\n}\ncomplete -o default -F _fedstill fedstill\n";
+  out +=
+      R"(    --run|--resume|--clients-from|--state|--identity) COMPREPLY=($(compgen -d -- "$word")); return ;;
+  esac
+  case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
+)";
+  for (const auto& command : command_outlines()) {
+    for (const auto& nested : command.commands) {
+      out += bash_case("\"" + command.name + " " + nested.name + "\"", choices_of(nested));
+    }
+    out += bash_case("\"" + command.name + " \"*", choices_of(command));
+  }
+  return out +
+         "  esac\n  COMPREPLY=($(compgen -W \"$choices\" -- \"$word\"))\n}\n"
+         "complete -o default -F _fedstill fedstill\n";
 }
 
 std::string zsh_script() {
   return "#compdef fedstill\nautoload -U +X bashcompinit && bashcompinit\n" + bash_script();
 }
 
+std::string fish_flags(const std::string& condition, const std::vector<std::string>& flags) {
+  std::string out;
+  for (const auto& flag : flags) {
+    std::string values = flag == "--set" ? setting_keys() : "";
+    for (const auto& [name, known] : flag_values()) {
+      if (name == flag) values = known;
+    }
+    out += "complete -c fedstill -n '" + condition + "' -l " + flag.substr(2) +
+           (values.empty() ? "" : " -x -a '" + values + "'") + "\n";
+  }
+  return out;
+}
+
 std::string fish_script() {
   std::string out = "complete -c fedstill -n __fish_use_subcommand -f\n";
-  for (const auto& outline : command_outlines()) {
-    out += "complete -c fedstill -n __fish_use_subcommand -a " + outline.name + " -d '" +
-           outline.description + "'\n";
-    for (const auto& flag : outline.flags) {
-      out += "complete -c fedstill -n '__fish_seen_subcommand_from " + outline.name + "' -l " +
-             flag.substr(2) + (flag == "--set" ? " -x -a '" + setting_keys() + "'" : "") + "\n";
+  for (const auto& command : command_outlines()) {
+    const std::string in_command = "__fish_seen_subcommand_from " + command.name;
+    out += "complete -c fedstill -n __fish_use_subcommand -a " + command.name + " -d '" +
+           command.description + "'\n" + fish_flags(in_command, command.flags);
+    const std::string nested_names = names_of(command.commands);
+    for (const auto& nested : command.commands) {
+      out +=
+          "complete -c fedstill -n '" + in_command + "; and not __fish_seen_subcommand_from " +
+          nested_names + "' -f -a " + nested.name + " -d '" + nested.description + "'\n" +
+          fish_flags(in_command + "; and __fish_seen_subcommand_from " + nested.name, nested.flags);
     }
   }
   out += "complete -c fedstill -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'\n";

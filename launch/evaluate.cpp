@@ -45,9 +45,20 @@ void check_fits(const Graph& graph, std::int64_t classes, const Dataset& test,
   }
 }
 
-std::vector<std::int64_t> of_bundle(const fs::path& path, const Dataset& test,
-                                    const std::string& source) {
-  const EdgeBundle bundle = read_bundle(path);
+// A bundle knows its classes by name: other names mean images of something else.
+std::string find_other_classes(const EdgeBundle& bundle, const Dataset& test,
+                               const std::string& source) {
+  for (std::size_t c = 0; c < test.class_names.size(); ++c) {
+    if (bundle.class_names[c] == test.class_names[c]) continue;
+    return "class " + std::to_string(c) + " is \"" + bundle.class_names[c] +
+           "\" in the bundle and \"" + test.class_names[c] + "\" in " + source +
+           ": are these the images it was made for?";
+  }
+  return "";
+}
+
+std::vector<std::int64_t> of_bundle(const EdgeBundle& bundle, const fs::path& path,
+                                    const Dataset& test, const std::string& source) {
   check_fits(bundle.model.graph, static_cast<std::int64_t>(bundle.class_names.size()), test,
              source);
   const ImageView view = whole(test);
@@ -126,8 +137,15 @@ json score(const std::vector<std::int64_t>& found, const Dataset& test) {
 json evaluate_file(const fs::path& model, const std::string& source) {
   const bool is_bundle = file_kind(model) == FileKind::kBundle;
   const TrainTest data = read_source(source);
-  json out = score(is_bundle ? of_bundle(model, data.test, source) : of_model(model, data, source),
-                   data.test);
+  json out;
+  if (is_bundle) {
+    const EdgeBundle bundle = read_bundle(model);
+    out = score(of_bundle(bundle, model, data.test, source), data.test);
+    const std::string warning = find_other_classes(bundle, data.test, source);
+    if (!warning.empty()) out["warning"] = warning;
+  } else {
+    out = score(of_model(model, data, source), data.test);
+  }
   out["model"] = model.string();
   out["kind"] = is_bundle ? "bundle" : "model";
   out["data"] = source;
@@ -146,7 +164,11 @@ std::string evaluation_text(const json& evaluation) {
   std::snprintf(text, sizeof(text), "%6.2f %%  of %s test images\n",
                 100.0 * evaluation.at("test_accuracy").get<double>(),
                 std::to_string(evaluation.at("images").get<std::int64_t>()).c_str());
-  return out + text;
+  out += text;
+  if (evaluation.contains("warning")) {
+    out += "warning: " + printable(evaluation.at("warning")) + "\n";
+  }
+  return out;
 }
 
 }  // namespace fedstill

@@ -7,6 +7,7 @@
 
 #include "launch/command_line.h"
 #include "launch/commands.h"
+#include "launch/exit_code.h"
 #include "launch/failure.h"
 #include "launch/outside_text.h"
 #include "launch/stop_signal.h"
@@ -43,10 +44,10 @@ int main(int argc, char** argv) {
   try {
     fedstill::tune_allocator();
     fedstill::install_stop_signals();
-    fedstill::run_command(fedstill::parse_command_line(argc, argv));
+    const fedstill::ExitCode code = fedstill::run_command(fedstill::parse_command_line(argc, argv));
     std::cout.flush();
     if (!std::cout) throw std::system_error(errno, std::generic_category(), "[stdout]");
-    return static_cast<int>(fedstill::ExitCode::kOk);
+    return static_cast<int>(code);
   } catch (...) {
     return fedstill::report_failure(fedstill::describe(std::current_exception()),
                                     fedstill::wants_json(argc, argv));

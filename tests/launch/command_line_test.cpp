@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "launch/completion.h"
+#include "tests/launch/process.h"
 
 namespace fedstill {
 namespace {
@@ -111,6 +114,26 @@ TEST(Completion, KnowsCommandsFlagsAndKeys) {
     }
   }
   EXPECT_THROW(completion_script("tcsh"), UsageError);
+}
+
+// What bash itself would offer after these words.
+std::string offered(const std::string& words, int cursor) {
+  const testing::TempFolder temp;
+  std::ofstream(temp / "fedstill.bash") << completion_script("bash");
+  const std::string ask = "source " + (temp / "fedstill.bash").string() + "; COMP_WORDS=(" + words +
+                          "); COMP_CWORD=" + std::to_string(cursor) +
+                          "; _fedstill; echo \"${COMPREPLY[*]}\" > " + (temp / "out").string();
+  EXPECT_EQ(testing::Process({"--norc", "-c", ask}, "/bin/bash").wait(), 0);
+  return testing::text_of(temp / "out");
+}
+
+TEST(Completion, BashOffersWhatMayFollow) {
+  EXPECT_EQ(offered("fedstill evalu", 1), "evaluate\n");
+  EXPECT_EQ(offered("fedstill cert re", 2), "revoke request\n");
+  EXPECT_EQ(offered("fedstill cert request --ro", 3), "--role\n");
+  EXPECT_EQ(offered("fedstill cert request --role c", 4), "coordinator client\n");
+  EXPECT_EQ(offered("fedstill client --model lene", 3), "lenet5\n");
+  EXPECT_EQ(offered("fedstill client --mode p", 3), "predictions\n");
 }
 
 }  // namespace

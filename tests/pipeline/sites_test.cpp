@@ -251,6 +251,9 @@ TEST_F(Sites, ARevokedClientIsTurnedAway) {
   const Finished found = run_program(whom("preflight", client_of(0)));
   EXPECT_EQ(found.code, 10);
   EXPECT_THAT(found.out, HasSubstr("FAILED"));
+  std::vector<std::string> as_json = whom("preflight", client_of(0));
+  as_json.push_back("--json");
+  EXPECT_EQ(nlohmann::json::parse(run_program(as_json).out).at("status"), "error");  // one document
   EXPECT_EQ(run_program(whom("preflight", client_of(1))).code, 0);
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "compression/edge/bundle.h"
 #include "data/readers.h"
 #include "launch/png_image.h"
 #include "model/atomic_file.h"
@@ -124,6 +125,19 @@ TEST_F(WholeWay, EvaluateAgreesWithTheReport) {
                       "--data", source, "--json"})
                 .at("test_accuracy"),
             r.at("clients")[1].at("test_accuracy"));
+}
+
+TEST_F(WholeWay, EvaluateWarnsOfOtherClasses) {
+  EdgeBundle bundle = read_bundle(reference() / "bundle.fsb");
+  const auto warns = [&](const std::string& name) {
+    bundle.class_names[2] = name;
+    write_bundle(fresh("named.fsb"), bundle);
+    return run_json(
+               {"evaluate", fresh("named.fsb").string(), "--data", "synthetic:4x1x16x16", "--json"})
+        .contains("warning");
+  };
+  EXPECT_FALSE(warns("2"));
+  EXPECT_TRUE(warns("boot"));
 }
 
 TEST_F(WholeWay, PredictReadsPng) {
