@@ -74,15 +74,18 @@ FitReport train(Head& head, std::unique_ptr<BatchSource> source, const HeadOptio
   return report;
 }
 
-HeadResult train_pixel_head(const Graph& body, const ImageView& own, const ImageView& pool,
-                            const Normalisation& normalisation, const HeadOptions& options,
-                            const FitOptions& run) {
-  Head head = make_pixel_head(body.input_shape(), options);
+BatchOptions batch_options(const Normalisation& normalisation, const HeadOptions& options) {
   BatchOptions batches;
   batches.batch = options.batch;
   batches.normalisation = normalisation;
   batches.seed = key_for(options.seed, Draw::kBatches);
-  FitReport report = train(head, make_balanced_batches(own, pool, batches), options, run);
+  return batches;
+}
+
+HeadResult train_pixel_head(const Graph& body, std::unique_ptr<BatchSource> source,
+                            const HeadOptions& options, const FitOptions& run) {
+  Head head = make_pixel_head(body.input_shape(), options);
+  FitReport report = train(head, std::move(source), options, run);
   return {attach(body, 0, head.graph, "confidence", "confidence"), std::move(report)};
 }
 
@@ -108,12 +111,7 @@ HeadResult train_feature_head(const Graph& body, const ImageView& own, const Ima
   return {attach(body, at, head.graph, "confidence", "confidence"), std::move(report)};
 }
 
-void check(const ImageView& own, const ImageView& pool, const HeadOptions& options) {
-  if (own.count() == 0) throw DataError("[head] the shard is empty");
-  if (pool.count() == 0) throw DataError("[head] the pool is empty");
-  if (own.images->shape != pool.images->shape) {
-    throw DataError("[head] the pool's images have another shape than the shard's");
-  }
+void check(const HeadOptions& options) {
   if (options.batch < 2 || options.steps < 1 || options.dropout < 0.0 || options.dropout >= 1.0) {
     throw std::invalid_argument("[head] batch " + std::to_string(options.batch) + ", steps " +
                                 std::to_string(options.steps) + ", dropout " +
@@ -122,20 +120,49 @@ void check(const ImageView& own, const ImageView& pool, const HeadOptions& optio
   }
 }
 
+void check(const ImageView& own, const ImageView& pool) {
+  if (own.count() == 0) throw DataError("[head] the shard is empty");
+  if (pool.count() == 0) throw DataError("[head] the pool is empty");
+  if (own.images->shape != pool.images->shape) {
+    throw DataError("[head] the pool's images have another shape than the shard's");
+  }
+}
+
+void check(const at::Tensor& confidence, const ImageView& images) {
+  if (images.count() == 0) throw DataError("[head] there are no images");
+  const bool fits = confidence.defined() && confidence.dim() == 1 &&
+                    confidence.size(0) == images.count() && confidence.scalar_type() == at::kFloat;
+  if (!fits || !confidence.ge(0.0).logical_and(confidence.le(1.0)).all().item<bool>()) {
+    throw std::invalid_argument("[head] expected one confidence in [0, 1] for each of " +
+                                std::to_string(images.count()) + " images");
+  }
+}
+
 }  // namespace
 
 HeadResult train_confidence_head(const Graph& body, const ImageView& own, const ImageView& pool,
                                  const Normalisation& normalisation, const HeadOptions& options,
                                  const FitOptions& run) {
-  check(own, pool, options);
+  check(own, pool);
+  check(options);
   if (options.form == "pixels") {
-    return train_pixel_head(body, own, pool, normalisation, options, run);
+    auto source = make_balanced_batches(own, pool, batch_options(normalisation, options));
+    return train_pixel_head(body, std::move(source), options, run);
   }
   if (options.form == "features") {
     return train_feature_head(body, own, pool, normalisation, options, run);
   }
   throw std::invalid_argument("[head] form '" + options.form +
                               "' is unknown, expected pixels or features");
+}
+
+HeadResult distill_confidence_head(const Graph& body, const ImageView& images,
+                                   const at::Tensor& confidence, const Normalisation& normalisation,
+                                   const HeadOptions& options, const FitOptions& run) {
+  check(confidence, images);
+  check(options);
+  auto source = make_batches(images, confidence, batch_options(normalisation, options));
+  return train_pixel_head(body, std::move(source), options, run);
 }
 
 }  // namespace fedstill

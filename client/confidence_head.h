@@ -1,5 +1,7 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <string>
 
 #include "data/batches.h"
@@ -34,5 +36,12 @@ struct HeadResult {
 HeadResult train_confidence_head(const Graph& body, const ImageView& own, const ImageView& pool,
                                  const Normalisation& normalisation, const HeadOptions& options,
                                  const FitOptions& run = {});  // of run: stop, on_event, checkpoint
+
+// A head of the form "pixels" that answers as `confidence` [N] float32 in [0, 1] does on these
+// images: what a coordinator knows of many clients' images, as one head. options.form is not read.
+// Throws std::invalid_argument where `confidence` is not one such number per image, and as above.
+HeadResult distill_confidence_head(const Graph& body, const ImageView& images,
+                                   const at::Tensor& confidence, const Normalisation& normalisation,
+                                   const HeadOptions& options, const FitOptions& run = {});
 
 }  // namespace fedstill

@@ -6,6 +6,6 @@ namespace fedstill {
 
 Loss cross_entropy();         // outputs[0] logits [B, C], targets [B] int64
 Loss binary_cross_entropy();  // outputs[0] logit [B] or [B, 1] before the sigmoid, targets [B] in
-                              // {0, 1}
+                              // [0, 1]
 
 }  // namespace fedstill

@@ -1,9 +1,13 @@
 #include "client/confidence_head.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
 #include <gtest/gtest.h>
 
 #include <array>
+#include <limits>
+#include <numeric>
 #include <stdexcept>
 
 #include "data/data_error.h"
@@ -122,6 +126,34 @@ TEST_P(ConfidenceHead, OneImageOnEitherSideIsEnough) {
 
 INSTANTIATE_TEST_SUITE_P(Forms, ConfidenceHead, testing::Values("pixels", "features"),
                          [](const auto& form) { return std::string(form.param); });
+
+// On images it has not seen, too.
+TEST(DistilledHead, AnswersAsItWasTold) {
+  const Shard pool = shard_of({0, 1, 2, 3}, 0);
+  at::Tensor told = at::empty({pool.images.count()}, at::kFloat);
+  for (std::int64_t i = 0; i < told.numel(); ++i) {
+    told.mutable_data_ptr<float>()[i] = pool.labels[static_cast<std::size_t>(i)] < 2 ? 0.8F : 0.1F;
+  }
+  const HeadResult result = distill_confidence_head(some_body(), pool.images, told,
+                                                    some_normalisation(), few_steps("pixels", 200));
+  const auto mean = [&](const std::vector<std::int32_t>& classes) {
+    const auto h = confidences(result.graph, shard_of(classes, 1).images);
+    return std::accumulate(h.begin(), h.end(), 0.0) / static_cast<double>(h.size());
+  };
+  EXPECT_NEAR(mean({0, 1}), 0.8, 0.1);
+  EXPECT_NEAR(mean({2, 3}), 0.1, 0.1);
+}
+
+TEST(DistilledHead, BadConfidencesAreRefused) {
+  const Shard pool = shard_of({0, 1}, 0, 60);
+  for (const at::Tensor& told :
+       {at::Tensor(), at::full({59}, 0.5F), at::full({60, 1}, 0.5F), at::full({60}, 1.5F),
+        at::full({60}, std::numeric_limits<float>::quiet_NaN())}) {
+    EXPECT_THROW(distill_confidence_head(some_body(), pool.images, told, some_normalisation(),
+                                         few_steps("pixels", 3)),
+                 std::invalid_argument);
+  }
+}
 
 TEST(ConfidenceHeadErrors, BadInputIsRefused) {
   const Shard own = shard_of({0}, 0, 60), pool = shard_of({1}, 0, 60);
