@@ -88,6 +88,7 @@ void Coordinator::leave(const std::string& peer, Instant now) {
 void Coordinator::tick(Instant now) {
   round_.tick(now);
   record_outcome();
+  note_time();
 }
 
 std::vector<Frame> Coordinator::news() const {

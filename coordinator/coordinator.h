@@ -46,15 +46,15 @@ struct AcceptedUpdate {
   Participation mode = Participation::kModel;
 };
 
-// The coordinator's side of the protocol after the Welcome: every frame is checked (who, which
-// round, hash, shapes, limits), recorded durably, then answered. A peer is who the transport says;
-// a name in a message must be the same. Single-threaded.
+// The coordinator's side of the protocol after the Welcome: every frame is checked (who, round,
+// hash, shapes, limits), recorded durably, then answered. Single-threaded. A peer is who the
+// transport says; a name in a message must be the same.
 class Coordinator {
  public:
-  // Takes up what the store holds of the last round begun, with nobody connected; its deadline
-  // begins anew. An upload whose blob is gone or damaged is forgotten while the round collects. The
-  // store must outlive it. Throws std::invalid_argument (contradictory options, another job's
-  // store), DecodeError (a stored row or a blob is damaged), what the store throws.
+  // Takes up what the store holds of the last round begun, with nobody connected; time without a
+  // coordinator does not count towards the deadline. An upload whose blob is gone or damaged is
+  // forgotten while the round collects. The store must outlive it. Throws std::invalid_argument
+  // (contradictory options, another job's store), DecodeError (damaged), what the store throws.
   Coordinator(const CoordinatorOptions& options, Store& store, Instant now);
 
   // Bad content is answered with a refusal. Throws DecodeError for what must end the connection,
@@ -64,8 +64,7 @@ class Coordinator {
   void tick(Instant now);
 
   // The round's results, their blobs added to the store before. Begins the next round if there is
-  // one. What a client should know then is news(). Throws std::logic_error unless the round is
-  // closed.
+  // one; news() tells the clients. Throws std::logic_error unless the round is closed.
   void publish(const BlobInfo& bundle, const BlobInfo& student, Instant now);
   std::vector<Frame> news() const;
   bool finished() const;  // the last round was published
@@ -104,6 +103,7 @@ class Coordinator {
   void admit_new_members(Instant now);
   void tidy_blobs();
   void record_outcome();
+  void note_time();
 
   CoordinatorOptions options_;
   Store& store_;
@@ -115,6 +115,7 @@ class Coordinator {
   std::optional<StoredResult> last_result_, result_before_;
   std::set<std::string> delivered_;
   bool outcome_recorded_ = false;
+  std::chrono::milliseconds noted_{0};  // of round_.open_for()
 };
 
 }  // namespace fedstill

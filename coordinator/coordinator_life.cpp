@@ -10,6 +10,8 @@
 namespace fedstill {
 namespace {
 
+constexpr std::chrono::seconds kNoteEvery{10};  // what a kill may add to a deadline
+
 const CoordinatorOptions& checked(const CoordinatorOptions& options) {
   if (const std::string problem = find_problem(options.plan); !problem.empty()) {
     throw std::invalid_argument("[coordinator] plan." + problem);
@@ -58,6 +60,7 @@ void Coordinator::publish(const BlobInfo& bundle, const BlobInfo& student, Insta
   tidy_blobs();
   if (finished()) return;
   round_ = round_.next(now);
+  noted_ = std::chrono::milliseconds{0};
   outcome_recorded_ = false;
   admit_new_members(now);
 }
@@ -87,8 +90,9 @@ void Coordinator::reopen(Instant now) {
   if (round_.state() != Round::State::kFailed) {
     throw std::logic_error("[coordinator] only a failed round is reopened");
   }
-  store_.record_decision(round_.number(), "reopened", "");
+  store_.record_reopening(round_.number());
   round_.reopen(now);
+  noted_ = std::chrono::milliseconds{0};
   outcome_recorded_ = false;
 }
 
@@ -106,6 +110,9 @@ void Coordinator::restore(Instant now) {
     round_.exclude(exclusion.client, now);
   }
   record_outcome();
+  // Last: a deadline that passed meanwhile acts when all that was uploaded is known.
+  noted_ = store_.open_time(round_.number());
+  round_.go_on_after(noted_);
 }
 
 // Uploads before the outcome, and that before the exclusions: an update that counted when the round
@@ -178,6 +185,18 @@ void Coordinator::record_outcome() {
       round_.number(), closed ? "closed" : "failed",
       closed ? std::to_string(round_.uploads().size()) + " uploads" : round_.failure());
   outcome_recorded_ = true;
+}
+
+// The time spent collecting on the monotonic clock, not when the round began on the wall's: a clock
+// that jumps changes nothing, and an hour without a coordinator costs the clients none of theirs.
+void Coordinator::note_time() {
+  const std::chrono::milliseconds open_for = round_.open_for();
+  if (round_.state() != Round::State::kCollecting || open_for - noted_ < kNoteEvery) return;
+  noted_ = open_for;
+  try {
+    store_.record_open_time(round_.number(), open_for);
+  } catch (const std::system_error&) {  // a full disk: some seconds more for the clients
+  }
 }
 
 }  // namespace fedstill

@@ -11,7 +11,7 @@
 namespace fedstill {
 namespace {
 
-constexpr int kSchemaVersion = 2;
+constexpr int kSchemaVersion = 3;
 
 // Persisted: a change needs a new version and a migration.
 constexpr const char* kFirstSchema = R"(
@@ -32,6 +32,13 @@ constexpr const char* kSecondSchema = R"(
     bundle_bytes INTEGER NOT NULL, student TEXT NOT NULL, student_bytes INTEGER NOT NULL);
   CREATE TABLE job (only INTEGER PRIMARY KEY CHECK (only = 1), hash TEXT NOT NULL);
   PRAGMA user_version = 2;
+)";
+
+// How long a round was open, over restarts.
+constexpr const char* kThirdSchema = R"(
+  CREATE TABLE open_times (round INTEGER PRIMARY KEY, open_milliseconds INTEGER NOT NULL
+    CHECK (open_milliseconds >= 0));
+  PRAGMA user_version = 3;
 )";
 
 int error_number(int code) {
@@ -89,6 +96,7 @@ void Database::set_up() {
   }
   if (version < 1) connection_.exec(kFirstSchema);
   if (version < 2) connection_.exec(kSecondSchema);
+  if (version < 3) connection_.exec(kThirdSchema);
   transaction.commit();
   const std::string found = connection_.execAndGet("PRAGMA integrity_check(1)").getString();
   if (found != "ok") throw DecodeError("[store] " + path_.string() + ": " + found);

@@ -83,14 +83,16 @@ class Round {
   void readmit(const std::string& client, Instant now);
   void tick(Instant now);
 
-  // As a store remembers it: over, with the uploads told before.
+  // As a store remembers it: over, with the uploads told before, and open for so long before.
   void restore(State state, const std::string& failure);
+  void go_on_after(std::chrono::milliseconds open_for) { opened_ -= open_for; }
   // A failed round collects again, with what it has, until a new deadline. Requires: kFailed.
   void reopen(Instant now);
 
   State state() const { return state_; }
   std::uint32_t number() const { return number_; }
   Instant deadline() const { return opened_ + options_.deadline; }
+  std::chrono::milliseconds open_for() const { return now_ - opened_; }
   Instant last_progress() const { return last_progress_; }
   const std::map<std::string, Facts>& members() const { return members_; }
   // Requires: a member.

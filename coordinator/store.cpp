@@ -70,6 +70,7 @@ bool is_known(const std::vector<Row>& known, const Row& row, const std::string& 
 }
 
 constexpr const char* kDecision = "INSERT INTO decisions (round, what, details) VALUES (?, ?, ?)";
+constexpr const char* kOpenTime = "INSERT OR REPLACE INTO open_times VALUES (?, ?)";
 constexpr const char* kForget = "DELETE FROM uploads WHERE round = ? AND client = ?";
 
 }  // namespace
@@ -167,6 +168,17 @@ void Store::record_result(const StoredResult& result) {
   });
 }
 
+void Store::record_open_time(std::uint32_t round, std::chrono::milliseconds open_for) {
+  state_->database.insert(kOpenTime, round, static_cast<std::int64_t>(open_for.count()));
+}
+
+void Store::record_reopening(std::uint32_t round) {
+  state_->database.transact([&] {
+    state_->database.run(kDecision, round, "reopened", "");
+    state_->database.run(kOpenTime, round, 0);
+  });
+}
+
 std::string Store::job() const {
   const auto found = state_->database.select("SELECT hash FROM job", text_of);
   return found.empty() ? "" : found.front();
@@ -204,6 +216,15 @@ std::vector<StoredExclusion> Store::exclusions() const {
 
 std::vector<StoredResult> Store::results() const {
   return state_->database.select("SELECT * FROM results ORDER BY round", result_of);
+}
+
+std::chrono::milliseconds Store::open_time(std::uint32_t round) const {
+  const auto time_of = [](SQLite::Statement& row) {
+    return std::chrono::milliseconds(row.getColumn(0).getInt64());
+  };
+  const auto found = state_->database.select(
+      "SELECT open_milliseconds FROM open_times WHERE round = ?", time_of, round);
+  return found.empty() ? std::chrono::milliseconds{0} : found.front();
 }
 
 BlobStore& Store::blobs() { return state_->blobs; }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -66,6 +67,9 @@ class Store {
   void record_exclusion(const StoredExclusion& exclusion, std::uint32_t round, bool forget_upload);
   void record_readmission(const std::string& client, std::uint32_t round);
   void record_result(const StoredResult& result);  // Requires: blobs() has both
+  // How long a round has been collecting; the newest counts.
+  void record_open_time(std::uint32_t round, std::chrono::milliseconds open_for);
+  void record_reopening(std::uint32_t round);  // a decision, and its time begins anew
 
   std::string job() const;                                           // or empty
   std::vector<StoredJoin> joins(std::uint32_t round) const;          // up to it, by client name
@@ -73,6 +77,7 @@ class Store {
   std::vector<StoredDecision> decisions(std::uint32_t round) const;  // as they were made
   std::vector<StoredExclusion> exclusions() const;                   // by client name
   std::vector<StoredResult> results() const;                         // by round
+  std::chrono::milliseconds open_time(std::uint32_t round) const;    // 0 where none was recorded
 
   BlobStore& blobs();
   // Path of a stored blob. Throws std::invalid_argument if it is absent or not a hash, DecodeError

@@ -387,6 +387,30 @@ TEST_F(CoordinatorTest, AFailedRoundMayBeReopenedForGood) {
   EXPECT_EQ(coordinator_->round().state(), Round::State::kClosed);
 }
 
+// Only time in which a coordinator was there counts, and neither another clock after a reboot nor a
+// hundred restarts give or take more than what was not noted yet.
+TEST_F(CoordinatorTest, TheDeadlineGoesOnAfterARestart) {
+  CoordinatorOptions options = some_options();
+  options.round.deadline = std::chrono::minutes{10};
+  open(options);
+  const auto left = [&] { return coordinator_->round().deadline() - now_; };
+  std::chrono::milliseconds before = left();
+  for (const Instant after_reboot : {Instant{1'000'000'000}, Instant{5}, Instant{0}}) {
+    for (int i = 0; i < 60; ++i) coordinator_->tick(now_ += std::chrono::seconds{1});
+    now_ = after_reboot;
+    open(options);
+    EXPECT_EQ(before - left(), std::chrono::seconds{60});
+    before = left();
+  }
+  coordinator_->tick(now_ += before - std::chrono::seconds{1});
+  EXPECT_EQ(coordinator_->round().state(), Round::State::kCollecting);
+  coordinator_->tick(now_ += std::chrono::seconds{1});
+  EXPECT_EQ(coordinator_->round().state(), Round::State::kFailed);
+  coordinator_->reopen(now_);
+  open(options);
+  EXPECT_EQ(left(), options.round.deadline);
+}
+
 TEST_F(CoordinatorTest, AnotherJobsStoreIsRefused) {
   CoordinatorOptions options = some_options();
   options.plan.job = std::string(64, 'd');

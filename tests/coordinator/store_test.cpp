@@ -3,6 +3,7 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <system_error>
 
@@ -246,6 +247,32 @@ TEST(Store, AnotherSchemaVersionIsRefused) {
   // user_version is the big-endian integer at offset 60 of the file's header.
   flip_byte(folder.path() / "coordinator.sqlite", 63);
   EXPECT_THROW(Store{folder.path()}, DecodeError);
+}
+
+// What a power cut leaves of the last write: the log ends anywhere, or in bytes that were never
+// written. Every event that was whole before is there, the torn one is not, and it goes on.
+TEST(Store, ATornLastWriteCostsNothingThatWasRecorded) {
+  const TemporaryFolder folder;
+  const fs::path live = folder.path() / "live", log = live / "coordinator.sqlite-wal";
+  std::vector<std::uintmax_t> ends;  // of the log, after each event
+  Store store(live);
+  for (int i = 0; i < 5; ++i) {
+    store.record_join({1, "client-" + std::to_string(i), "cnn3", i + 1});
+    ends.push_back(fs::file_size(log));
+  }
+  for (std::uintmax_t cut = ends.front() - 5000; cut <= ends.back(); cut += 499) {
+    for (const bool garbage : {false, true}) {
+      const fs::path copy = folder.path() / "copy";
+      fs::remove_all(copy);
+      fs::copy(live, copy, fs::copy_options::recursive);
+      fs::resize_file(copy / log.filename(), cut);
+      if (garbage) std::ofstream(copy / log.filename(), std::ios::app) << std::string(3000, 'x');
+      const auto whole = std::ranges::count_if(ends, [&](auto end) { return end <= cut; });
+      Store torn(copy);
+      EXPECT_EQ(static_cast<std::ptrdiff_t>(torn.joins(1).size()), whole) << cut << garbage;
+      torn.record_join({1, "later", "cnn3", 1});
+    }
+  }
 }
 
 // Mode bits do not bind root, so the folder is made impossible instead.
