@@ -53,8 +53,8 @@ class Coordinator {
  public:
   // Takes up what the store holds of the last round begun, with nobody connected; time without a
   // coordinator does not count towards the deadline. An upload whose blob is gone or damaged is
-  // forgotten while the round collects. The store must outlive it. Throws std::invalid_argument
-  // (contradictory options, another job's store), DecodeError (damaged), what the store throws.
+  // forgotten while the round collects. The store must outlive it, and its exceptions pass. Throws
+  // std::invalid_argument (contradictory options, another job), DecodeError (damaged).
   Coordinator(const CoordinatorOptions& options, Store& store, Instant now);
 
   // Bad content is answered with a refusal. Throws DecodeError for what must end the connection,
@@ -63,8 +63,8 @@ class Coordinator {
   void leave(const std::string& peer, Instant now);  // its connection is gone
   void tick(Instant now);
 
-  // The round's results, their blobs added to the store before. Begins the next round if there is
-  // one; news() tells the clients. Throws std::logic_error unless the round is closed.
+  // The round's results, their blobs in the store; begins the next round if there is one. news()
+  // tells the clients. Throws std::logic_error unless the round is closed.
   void publish(const BlobInfo& bundle, const BlobInfo& student, Instant now);
   std::vector<Frame> news() const;
   bool finished() const;  // the last round was published
@@ -104,7 +104,6 @@ class Coordinator {
   void tidy_blobs();
   void record_outcome();
   void note_time();
-
   CoordinatorOptions options_;
   Store& store_;
   Round round_;

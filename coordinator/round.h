@@ -75,8 +75,7 @@ class Round {
   Decision consider_upload(const std::string& client, const std::string& sha256, Instant now);
   Decision upload(const std::string& client, const std::string& sha256, Instant now);
   void refuse(const std::string& client, Instant now);
-  // An upload stays when its client leaves. If nobody is left who could still upload, the round
-  // waits: those who left may come back.
+  // Its upload stays. With nobody left who could still upload the round waits: they may come back.
   void leave(const std::string& client, Instant now);
   // Takes a member's upload away while the round collects.
   void exclude(const std::string& client, Instant now);

@@ -48,28 +48,29 @@ struct ShardsCommand {
   bool json = false;
 };
 struct CoordinatorCommand {
-  std::filesystem::path job, state, identity, revoked, allowed;
-  std::string preset = "quick", listen = "0.0.0.0:7443";
+  std::filesystem::path job, state, identity, revoked, allowed, log;
+  std::string preset = "quick", listen = "0.0.0.0:7443", log_level = "info";
   std::vector<std::string> assignments;
   std::int64_t monitor = 0;  // port for /metrics and /health on loopback; 0: none
-  bool quiet = false, json = false;
+  bool wait_on_failure = false, quiet = false, json = false;
 };
 struct ClientCommand {
   std::string coordinator, data, model, proxy;
   std::string mode = "model";  // what leaves the site: its model, or only its "predictions"
-  std::filesystem::path identity, state;
+  std::string log_level = "info";
+  std::filesystem::path identity, state, revoked, log;
   std::int64_t threads = 0, bytes_per_second = 0;  // 0: all cores; no limit
   bool quiet = false, json = false;
 };
 struct PreflightCommand {
   std::string coordinator, data, proxy;
-  std::filesystem::path identity, state;
+  std::filesystem::path identity, state, revoked;
   bool json = false;
 };
 struct AdminCommand {
   std::string what, argument;  // "status", "exclude" and the client's name, …
   std::string coordinator;
-  std::filesystem::path identity;
+  std::filesystem::path identity, revoked;
   bool watch = false, json = false;
 };
 struct AuditCommand {

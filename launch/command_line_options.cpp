@@ -27,4 +27,10 @@ void add_identity(CLI::App& app, std::filesystem::path& identity) {
   app.add_option("--identity", identity, "folder with site.key, site.crt and ca.crt")->required();
 }
 
+void add_log(CLI::App& app, std::filesystem::path& file, std::string& level) {
+  app.add_option("--log", file, "log file; renamed to FILE.1 at 16 MiB, opened anew at SIGHUP");
+  app.add_option("--log-level", level, "debug, info, warning or error; SIGUSR2: debug on and off")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+}
+
 }  // namespace fedstill

@@ -16,5 +16,6 @@ void add_repeated(CLI::App& app, const std::string& flag, std::vector<std::strin
                   const std::string& what);
 void add_assignments(CLI::App& app, std::vector<std::string>& assignments);  // --set
 void add_identity(CLI::App& app, std::filesystem::path& identity);
+void add_log(CLI::App& app, std::filesystem::path& file, std::string& level);
 
 }  // namespace fedstill

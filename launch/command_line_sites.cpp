@@ -59,9 +59,11 @@ void add_cert(CLI::App& root, CertCommand& c) {
   fedstill cert install hospital-a hospital-a.crt authority/ca.crt)");
 }
 
-void add_whom(CLI::App& app, std::string& coordinator, std::filesystem::path& identity) {
-  app.add_option("--coordinator", coordinator, "HOST:PORT of the coordinator")->required();
-  add_identity(app, identity);
+template <typename Asking>
+void add_whom(CLI::App& app, Asking& c) {
+  app.add_option("--coordinator", c.coordinator, "HOST:PORT of the coordinator")->required();
+  app.add_option("--revoked", c.revoked, "the authority's revoked.txt: coordinators to refuse");
+  add_identity(app, c.identity);
 }
 
 void add_coordinator(CLI::App& root, CoordinatorCommand& c) {
@@ -75,6 +77,9 @@ void add_coordinator(CLI::App& root, CoordinatorCommand& c) {
   app.add_option("--monitor", c.monitor, "port on loopback for /metrics and /health")
       ->check(CLI::Range(1, 65535));
   app.add_option("--allowed", c.allowed, "names that may take part, one a line; re-read");
+  app.add_flag("--wait-on-failure", c.wait_on_failure,
+               "when a round fails, wait for `fedstill reopen` instead of ending");
+  add_log(app, c.log, c.log_level);
   add_preset(app, c.preset);
   add_assignments(app, c.assignments);
   add_quiet(app, c.quiet);
@@ -86,7 +91,7 @@ void add_coordinator(CLI::App& root, CoordinatorCommand& c) {
 
 void add_client(CLI::App& root, ClientCommand& c) {
   CLI::App& app = *root.add_subcommand("client", "take part in a job with a site's own images");
-  add_whom(app, c.coordinator, c.identity);
+  add_whom(app, c);
   app.add_option("--data", c.data, "labelled images: idx:DIR, or a source as in a job")->required();
   app.add_option("--model", c.model, "architecture to train, for example resnet8")->required();
   app.add_option("--state", c.state, "folder for what must survive and for the bundle")->required();
@@ -97,6 +102,7 @@ void add_client(CLI::App& root, ClientCommand& c) {
   app.add_option("--proxy", c.proxy, "HTTP proxy HOST:PORT");
   app.add_option("--bytes-per-second", c.bytes_per_second, "limit each way (default: none)")
       ->check(CLI::Range(std::int64_t{1024}, std::int64_t{1} << 50));
+  add_log(app, c.log, c.log_level);
   add_quiet(app, c.quiet);
   add_json(app, c.json);
   app.footer(
@@ -106,7 +112,7 @@ void add_client(CLI::App& root, ClientCommand& c) {
 
 void add_preflight(CLI::App& root, PreflightCommand& c) {
   CLI::App& app = *root.add_subcommand("preflight", "what would keep this site from taking part");
-  add_whom(app, c.coordinator, c.identity);
+  add_whom(app, c);
   app.add_option("--data", c.data, "labelled images: idx:DIR, or a source as in a job");
   app.add_option("--state", c.state, "folder the client will use");
   app.add_option("--proxy", c.proxy, "HTTP proxy HOST:PORT");
@@ -116,32 +122,38 @@ void add_preflight(CLI::App& root, PreflightCommand& c) {
 constexpr const char* kQuestions[][2] = {{"status", "who takes part, and how far everybody is"},
                                          {"rounds", "how every round went"},
                                          {"clients", "who ever joined, with what"}};
-constexpr const char* kOrders[][2] = {
-    {"exclude", "take a client out of the job; what it sent counts no more in an open round"},
-    {"readmit", "take an excluded client back"}};
+struct Order {
+  const char *name, *what, *argument, *argument_is;  // both null: none
+};
+constexpr Order kOrders[] = {
+    {"exclude", "take a client out of the job; what it sent counts no more in an open round",
+     "client", "its name, as in its certificate"},
+    {"readmit", "take an excluded client back", "client", "its name, as in its certificate"},
+    {"reopen", "let a failed round collect again, with what it has", nullptr, nullptr},
+    {"log-level", "how much a coordinator with --log writes", "level",
+     "debug, info, warning or error"},
+    {"stop", "stop a coordinator; its state stays", nullptr, nullptr}};
 
 void add_admin(CLI::App& root, AdminCommand& c) {
   for (const auto& [name, what] : kQuestions) {
     CLI::App& app = *root.add_subcommand(name, what);
-    add_whom(app, c.coordinator, c.identity);
+    add_whom(app, c);
     app.add_flag("--watch,-w", c.watch, "again every second");
     add_json(app, c.json);
   }
-  for (const auto& [name, what] : kOrders) {
-    CLI::App& app = *root.add_subcommand(name, what);
-    app.add_option("client", c.argument, "its name, as in its certificate")->required();
-    add_whom(app, c.coordinator, c.identity);
+  for (const Order& order : kOrders) {
+    CLI::App& app = *root.add_subcommand(order.name, order.what);
+    if (order.argument != nullptr) {
+      app.add_option(order.argument, c.argument, order.argument_is)->required();
+    }
+    add_whom(app, c);
     add_json(app, c.json);
   }
-  CLI::App& stop = *root.add_subcommand("stop", "stop a coordinator; its state stays");
-  add_whom(stop, c.coordinator, c.identity);
-  add_json(stop, c.json);
 }
 
 bool asks_a_coordinator(const std::string& name) {
-  const auto is_name = [&](const auto& row) { return row[0] == name; };
-  return name == "stop" || std::ranges::any_of(kQuestions, is_name) ||
-         std::ranges::any_of(kOrders, is_name);
+  return std::ranges::any_of(kQuestions, [&](const auto& row) { return row[0] == name; }) ||
+         std::ranges::any_of(kOrders, [&](const Order& order) { return order.name == name; });
 }
 
 void add_audit(CLI::App& root, AuditCommand& c) {

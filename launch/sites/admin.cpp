@@ -28,11 +28,18 @@ Frame next_frame(Channel& channel) {
   return std::move(*frame);
 }
 
+DialOptions options_of(const AdminCommand& command) {
+  DialOptions options;
+  options.revoked = command.revoked;
+  return options;
+}
+
 // A conversation with the coordinator, greeted and ready for questions.
 class Conversation {
  public:
   explicit Conversation(const AdminCommand& command)
-      : channel_(dial(parse_endpoint(command.coordinator), credentials_of(command.identity))) {
+      : channel_(dial(parse_endpoint(command.coordinator), credentials_of(command.identity),
+                      options_of(command))) {
     channel_->send({Hello{1, kProtocolVersion, "fedstill admin", {}}, {}});
     if (!std::holds_alternative<Welcome>(next_frame(*channel_).message)) {
       throw DecodeError("[admin] expected a Welcome");

@@ -129,6 +129,19 @@ json Administration::answer(const StatusRequest& request, const std::string& who
     coordinator.readmit(request.argument, now);
     return {{"readmitted", request.argument}};
   }
+  if (request.what == "reopen") {
+    const Round& round = coordinator.round();
+    if (round.state() != Round::State::kFailed) {
+      throw std::invalid_argument("[admin] round " + std::to_string(round.number()) +
+                                  " has not failed");
+    }
+    reception.reopen(now);
+    return {{"reopened", "round " + std::to_string(round.number())}};
+  }
+  if (request.what == "log-level") {
+    log.set_level(parse_log_level(request.argument));
+    return {{"log level", request.argument}};
+  }
   throw std::invalid_argument("[admin] unknown request: " + request.what);
 }
 
@@ -137,7 +150,7 @@ std::string answer_text(const std::string& what, const json& answer) {
   if (what == "rounds") return rounds_text(answer);
   if (what == "clients") return clients_text(answer);
   if (what == "stop") return "the coordinator stops; its state stays\n";
-  for (const char* done : {"excluded", "readmitted"}) {
+  for (const char* done : {"excluded", "readmitted", "reopened", "log level"}) {
     if (answer.contains(done)) return std::string(done) + " " + shown(answer.at(done)) + "\n";
   }
   return answer.dump() + "\n";

@@ -11,6 +11,11 @@ void record_frame(AuditLog& log, const std::string& peer, const Frame& frame, bo
   if (const auto entry = audit_entry(peer, frame, received, now.count())) log.append(*entry);
 }
 
+std::string frame_text(const std::string& peer, const Frame& frame, bool received) {
+  return (received ? "received " : "sent ") + std::string(name(kind_of(frame.message))) +
+         (received ? " from " : " to ") + peer;
+}
+
 nlohmann::json verify_audit(const std::filesystem::path& file) {
   const AuditSummary summary = verify_audit_log(file);
   return {{"file", file.string()},

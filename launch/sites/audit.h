@@ -12,6 +12,9 @@ namespace fedstill {
 // life. One thread at a time. Requires: the log outlives it. Throws what AuditLog throws.
 void record_frame(AuditLog& log, const std::string& peer, const Frame& frame, bool received);
 
+// "received Upload from client-01", for a log.
+std::string frame_text(const std::string& peer, const Frame& frame, bool received);
+
 // fedstill audit verify: {"file", "entries", "last_hash", "torn_bytes"}. Throws DecodeError naming
 // the first line that is wrong.
 nlohmann::json verify_audit(const std::filesystem::path& file);

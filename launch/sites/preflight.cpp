@@ -61,6 +61,7 @@ void check_coordinator(const PreflightCommand& command, const Credentials& crede
                        Findings& findings) {
   std::unique_ptr<NetworkChannel> channel;
   DialOptions options;
+  options.revoked = command.revoked;
   const bool reached = findings.check(
       "connection", "name, address, port and firewall; certificates of the same authority; --proxy",
       [&] {

@@ -12,7 +12,6 @@
 #include "coordinator/teachers.h"
 #include "data/idx_writer.h"
 #include "launch/event_log.h"
-#include "launch/job_check.h"
 #include "launch/job_file.h"
 #include "launch/report.h"
 #include "launch/run_folder.h"
@@ -21,6 +20,7 @@
 #include "launch/sites/monitor.h"
 #include "launch/sites/serve_options.h"
 #include "launch/sites/service.h"
+#include "launch/sites/service_log.h"
 #include "launch/sites/status.h"
 #include "launch/stages/clients.h"
 #include "launch/stages/edge_file.h"
@@ -37,34 +37,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kLookEvery{100};
 
-Job job_of(const CoordinatorCommand& command) {
-  Job job = assemble_job(command.preset, command.job, command.assignments);
-  check_job(job);
-  if (job.clients.liars > 0) {
-    throw JobError("[job] clients.liars = " + std::to_string(job.clients.liars) +
-                   " is for simulate: real clients are not told to lie");
-  }
-  resolve_machine(job);
-  return job;
-}
-
-// A new state folder, or one to go on with: then the job is the one in it, and another is refused.
-RunFolder open_state(const CoordinatorCommand& command, Job& job) {
-  if (!std::filesystem::exists(command.state / "job.toml")) {
-    job = job_of(command);
-    return RunFolder::create(command.state, job);
-  }
-  RunFolder folder = RunFolder::reopen(command.state, job);
-  check_job(job);
-  resolve_machine(job);
-  const bool given = !command.job.empty() || !command.assignments.empty();
-  if (given && write_job(job_of(command)) != write_job(job)) {
-    throw JobError("[coordinator] " + command.state.string() +
-                   " holds another job; leave the job out, or choose another --state");
-  }
-  return folder;
-}
-
 BlobInfo add_pool(Store& store, const Material& material) {
   const std::vector<std::uint8_t> bytes = encode_idx_images(material.pool.images);
   return store.blobs().add(std::as_bytes(std::span(bytes)));
@@ -73,9 +45,12 @@ BlobInfo add_pool(Store& store, const Material& material) {
 // The one round of this process, from the first connection to the last bundle.
 class Federated {
  public:
-  Federated(const CoordinatorCommand& command, const Run& run, const Material& material)
+  Federated(const CoordinatorCommand& command, const Run& run, const Material& material,
+            ServiceLog& log)
       : run_(run),
         material_(material),
+        log_(log),
+        waits_on_failure_(command.wait_on_failure),
         store_(run.folder.file("store")),
         audit_(run.folder.file("audit.jsonl")),
         pool_(add_pool(store_, material)),
@@ -88,8 +63,8 @@ class Federated {
     if (command.monitor > 0) {
       monitor_.emplace(static_cast<std::uint16_t>(command.monitor), [this] { return look(); });
     }
-    run.progress.message("listening on port " + std::to_string(service_.port()) + ", waiting for " +
-                         std::to_string(run.job.clients.count) + " clients");
+    tell("listening on port " + std::to_string(service_.port()) + ", waiting for " +
+         std::to_string(run.job.clients.count) + " clients");
     run.events.event("listening", {{"port", service_.port()}});
   }
 
@@ -142,8 +117,11 @@ class Federated {
       run_.stop = true;
       return json{{"stopping", true}}.dump();
     }
-    Administration administration{coordinator_, store_, service_.reception(), job_hash(run_.job),
-                                  static_cast<std::size_t>(run_.job.clients.count)};
+    log_.write(LogLevel::kInfo, admin + " asks: " + request.what + " " + request.argument);
+    Administration administration{
+        coordinator_,         store_,
+        service_.reception(), log_,
+        job_hash(run_.job),   static_cast<std::size_t>(run_.job.clients.count)};
     return administration.answer(request, admin, Service::now()).dump();
   }
 
@@ -158,6 +136,7 @@ class Federated {
 
   // What is received is refused where it cannot be written down; what is sent goes out.
   void note_frame(const std::string& peer, const Frame& frame, bool received) {
+    log_.write(LogLevel::kDebug, frame_text(peer, frame, received));
     try {
       record_frame(audit_, peer, frame, received);
       run_.events.event(received ? "received" : "sent",
@@ -167,8 +146,13 @@ class Federated {
     }
   }
 
+  void tell(const std::string& what) {
+    run_.progress.message(what);
+    log_.write(LogLevel::kInfo, what);
+  }
   void note(const std::string& what) noexcept {
     try {
+      log_.write(LogLevel::kWarning, what);
       run_.progress.message("warning: " + what);
       run_.events.event("warning", {{"what", what}});
     } catch (const std::exception&) {
@@ -179,7 +163,8 @@ class Federated {
   void collect() {
     run_.progress.begin_stage("collecting updates", {});
     std::size_t told = 0;
-    for (Round::State state = Round::State::kCollecting; state == Round::State::kCollecting;) {
+    bool told_failure = false;
+    for (Round::State state = Round::State::kCollecting; state != Round::State::kClosed;) {
       if (run_.stop.load()) throw Stopped("[coordinator] stopped while clients were training");
       std::size_t uploads = 0;
       std::string failure;
@@ -189,11 +174,14 @@ class Federated {
         return c.round().state();
       });
       if (uploads != std::exchange(told, uploads)) {
-        run_.progress.message(std::to_string(uploads) + " of " +
-                              std::to_string(run_.job.clients.count) + " updates are here");
+        tell(std::to_string(uploads) + " of " + std::to_string(run_.job.clients.count) +
+             " updates are here");
       }
-      if (state == Round::State::kFailed) throw RoundFailed(failure);
-      if (state == Round::State::kCollecting) std::this_thread::sleep_for(kLookEvery);
+      const bool failed = state == Round::State::kFailed;
+      if (failed && !waits_on_failure_) throw RoundFailed(failure);
+      if (failed && !told_failure) note(failure + "; `fedstill reopen` lets it go on");
+      told_failure = failed;
+      if (state != Round::State::kClosed) std::this_thread::sleep_for(kLookEvery);
     }
     run_.progress.end_stage("the round is closed");
   }
@@ -245,6 +233,8 @@ class Federated {
 
   const Run& run_;
   const Material& material_;
+  ServiceLog& log_;
+  const bool waits_on_failure_;
   Store store_;
   AuditLog audit_;
   BlobInfo pool_;
@@ -253,22 +243,34 @@ class Federated {
   std::optional<Monitor> monitor_;  // last: it asks the service
 };
 
-}  // namespace
-
-json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bool>& stop) {
+json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bool>& stop,
+           ServiceLog& log) {
   Job job;
   const RunFolder folder = open_state(command, job);
   const Material material = material_of_run(job, folder);
   EventLog events(folder.path());
   const Run run{job, folder, events, progress, stop};
-  Federated federated(command, run, material);
+  Federated federated(command, run, material, log);
   try {
     json report = federated.run_round();
     federated.leave("the job is done");
+    log.write(LogLevel::kInfo, "the job is done");
     return report;
   } catch (const Stopped&) {
     federated.leave("the coordinator stops; it will be back");
     throw Stopped("interrupted; go on with the same --state " + folder.path().string());
+  }
+}
+
+}  // namespace
+
+json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bool>& stop) {
+  ServiceLog log({.file = command.log, .level = parse_log_level(command.log_level)});
+  try {
+    return serve(command, progress, stop, log);
+  } catch (const std::exception& error) {
+    log.write(LogLevel::kError, error.what());
+    throw;
   }
 }
 

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <chrono>
 
+#include "launch/job_check.h"
 #include "launch/job_file.h"
+#include "launch/machine.h"
 #include "launch/settings.h"
 #include "launch/sites/identity_folder.h"
 
@@ -29,7 +31,34 @@ std::string client_settings(Job job) {
   return out;
 }
 
+Job job_of(const CoordinatorCommand& command) {
+  Job job = assemble_job(command.preset, command.job, command.assignments);
+  check_job(job);
+  if (job.clients.liars > 0) {
+    throw JobError("[job] clients.liars = " + std::to_string(job.clients.liars) +
+                   " is for simulate: real clients are not told to lie");
+  }
+  resolve_machine(job);
+  return job;
+}
+
 }  // namespace
+
+RunFolder open_state(const CoordinatorCommand& command, Job& job) {
+  if (!std::filesystem::exists(command.state / "job.toml")) {
+    job = job_of(command);
+    return RunFolder::create(command.state, job);
+  }
+  RunFolder folder = RunFolder::reopen(command.state, job);
+  check_job(job);
+  resolve_machine(job);
+  const bool given = !command.job.empty() || !command.assignments.empty();
+  if (given && write_job(job_of(command)) != write_job(job)) {
+    throw JobError("[coordinator] " + command.state.string() +
+                   " holds another job; leave the job out, or choose another --state");
+  }
+  return folder;
+}
 
 CoordinatorOptions coordinator_options(const Job& job, const Material& material,
                                        const BlobInfo& pool) {

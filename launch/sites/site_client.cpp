@@ -16,6 +16,7 @@
 #include "launch/outside_text.h"
 #include "launch/sites/audit.h"
 #include "launch/sites/identity_folder.h"
+#include "launch/sites/service_log.h"
 #include "launch/stages/client_plan.h"
 #include "launch/suggestion.h"
 #include "model/atomic_file.h"
@@ -196,6 +197,7 @@ class Dialler {
         credentials_(credentials_of(command.identity)) {
     if (!command.proxy.empty()) options_.proxy = parse_endpoint(command.proxy);
     options_.bytes_per_second = static_cast<std::uint64_t>(command.bytes_per_second);
+    options_.revoked = command.revoked;
   }
 
   std::unique_ptr<Channel> operator()() {
@@ -217,11 +219,11 @@ class Dialler {
   int failures_ = 0;
 };
 
-}  // namespace
-
-json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool>& stop) {
+json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool>& stop,
+              ServiceLog& log) {
   check_model(command.model);  // a coordinator would remember a wrong name
   const CertificateSummary identity = check_credentials(credentials_of(command.identity));
+  log.write(LogLevel::kInfo, identity.name + " takes part at " + command.coordinator);
   claim_state(command, identity.name);
   Site site(command, identity.name, progress);
   ClientSession session(site.identity(), site.store());
@@ -240,8 +242,12 @@ json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool
   AuditLog audit(command.state / "audit.jsonl");
   work.on_frame = [&](const Frame& frame, bool received) {
     record_frame(audit, command.coordinator, frame, received);
+    log.write(LogLevel::kDebug, frame_text("the coordinator", frame, received));
   };
-  work.on_trouble = [&](const std::string& what) { progress.message(what); };
+  work.on_trouble = [&](const std::string& what) {
+    progress.message(what);
+    log.write(LogLevel::kWarning, what);
+  };
   Dialler dialler(command);
   switch (take_part(
       session, [&] { return dialler(); }, work, stop)) {
@@ -249,6 +255,7 @@ json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool
       const Delivery& last = site.store().bundles().back();
       result["bundle"] = site.keep_bundle(site.store().blobs().path(last.bundle.sha256)).string();
       result["sha256"] = last.bundle.sha256;
+      log.write(LogLevel::kInfo, "done: bundle " + last.bundle.sha256);
       return result;
     }
     case Ending::kRefused:
@@ -257,6 +264,18 @@ json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool
       break;
   }
   throw Stopped("interrupted; go on with the same --state " + command.state.string());
+}
+
+}  // namespace
+
+json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool>& stop) {
+  ServiceLog log({.file = command.log, .level = parse_log_level(command.log_level)});
+  try {
+    return run_site(command, progress, stop, log);
+  } catch (const std::exception& error) {
+    log.write(LogLevel::kError, error.what());
+    throw;
+  }
 }
 
 }  // namespace fedstill

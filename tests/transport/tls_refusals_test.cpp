@@ -171,6 +171,22 @@ TEST_F(TlsRefusals, ADamagedListChangesNothingAndIsReported) {
   expect_turned_away(*dial_as(client_), "revoked");
 }
 
+TEST_F(TlsRefusals, AClientLeavesAServerThatIsRevokedAndDialsItNoMore) {
+  DialOptions with_list;
+  with_list.revoked = authority_.write("revoked.txt", "# nobody yet\n");
+  const auto client = dial_as(client_, with_list);
+  const auto accepted = server_->accept();
+  client->send(hello());
+  EXPECT_EQ(accepted->receive(kLong)->message, hello().message);
+  EXPECT_FALSE(client->receive(milliseconds{1}));
+  authority_.write("revoked.txt", check_credentials(coordinator_).fingerprint + "\n");
+  expect_turned_away(*client, "its certificate is revoked");
+  EXPECT_EQ(server_->next_closed().cause, CloseCause::kPeer);
+  EXPECT_THAT(dial_error(endpoint(), DialError::Step::kTls, with_list), HasSubstr("revoked"));
+  authority_.write("revoked.txt", "what is this\n");
+  EXPECT_THROW(dial_as(client_, with_list), CredentialError);
+}
+
 TEST_F(TlsRefusals, DialSeesThroughAServerThatIsNotTheOne) {
   const auto coordinator_for = [](std::vector<std::string> hosts) {
     return TestAuthority::Wish{

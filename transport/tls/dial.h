@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -33,9 +34,12 @@ struct DialOptions {
   std::chrono::milliseconds send_timeout{60'000};     // without the peer taking a single byte
   std::string server_name;                  // in its certificate; empty: the endpoint's host
   std::string server_role = "coordinator";  // in its certificate
-  std::optional<Endpoint> proxy;            // HTTP CONNECT
-  std::string proxy_authorization;          // "user:password", sent as Basic
-  std::uint64_t bytes_per_second = 0;       // sent and received, each; 0: no limit
+  // Fingerprints of certificates that are refused, as AccessFiles::revoked; read at every dial()
+  // and again while connected, by receive(), when the file changed: such a server is left at once.
+  std::filesystem::path revoked;
+  std::optional<Endpoint> proxy;       // HTTP CONNECT
+  std::string proxy_authorization;     // "user:password", sent as Basic
+  std::uint64_t bytes_per_second = 0;  // sent and received, each; 0: no limit
   FrameLimits limits = kNetworkFrameLimits;
 };
 
@@ -46,9 +50,9 @@ class NetworkChannel : public Channel {
 };
 
 // Connects, shows the certificate of `credentials`, and accepts only a server whose certificate is
-// from the authority, made out to the server name, and of the server role. Whether the server
-// accepts *us* shows with its first frame: a refusal is the ChannelClosed of the first receive().
-// Throws CredentialError, DialError. The name look-up has the system's own timeout.
+// from the authority, made out to the server name, of the server role and not revoked. Whether the
+// server accepts *us* shows with its first frame: a refusal is the ChannelClosed of the first
+// receive(). Throws CredentialError, DialError. The name look-up has the system's own timeout.
 std::unique_ptr<NetworkChannel> dial(const Endpoint& server, const Credentials& credentials,
                                      const DialOptions& options = {});
 

@@ -1,0 +1,61 @@
+#include "launch/sites/administration.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/launch/process.h"
+
+namespace fedstill::testing {
+namespace {
+
+class AdministrationTest : public ::testing::Test {
+ protected:
+  static CoordinatorOptions some_options() {
+    CoordinatorOptions options;
+    options.round.deadline = std::chrono::seconds{1};
+    options.round.stalled_after = std::chrono::seconds{1};
+    options.plan = {std::string(64, 'a'), 1, std::string(64, 'b'), 3};
+    options.image = {1, 4, 4};
+    options.classes = 3;
+    return options;
+  }
+  nlohmann::json ask(const std::string& what, const std::string& argument = "") {
+    Administration administration{coordinator_, store_, reception_, log_, "job", 10};
+    return administration.answer({what, argument}, "ops", now_);
+  }
+
+  TempFolder temp_;
+  Instant now_{0};
+  Store store_{temp_ / "store"};
+  Coordinator coordinator_{some_options(), store_, now_};
+  Reception reception_{coordinator_};
+  ServiceLog log_{{.file = temp_ / "log"}};
+};
+
+TEST_F(AdministrationTest, AFailedRoundIsReopenedWhileTheCoordinatorRuns) {
+  EXPECT_THROW(ask("reopen"), std::invalid_argument);
+  coordinator_.tick(now_ = std::chrono::seconds{1});
+  EXPECT_EQ(ask("status").at("state"), "failed");
+  EXPECT_EQ(answer_text("reopen", ask("reopen")), "reopened round 1\n");
+  EXPECT_EQ(ask("status").at("state"), "collecting");
+  EXPECT_EQ(ask("status").at("deadline_seconds"), 1.0);
+}
+
+TEST_F(AdministrationTest, TheLogLevelChangesWhileTheCoordinatorRuns) {
+  log_.write(LogLevel::kDebug, "hidden");
+  EXPECT_EQ(answer_text("log-level", ask("log-level", "debug")), "log level debug\n");
+  log_.write(LogLevel::kDebug, "seen");
+  EXPECT_NE(text_of(temp_ / "log").find("debug seen"), std::string::npos);
+  EXPECT_EQ(text_of(temp_ / "log").find("hidden"), std::string::npos);
+  EXPECT_THROW(ask("log-level", "loud"), std::invalid_argument);
+}
+
+TEST_F(AdministrationTest, WhatNobodyKnowsIsRefused) {
+  EXPECT_THROW(ask("dance"), std::invalid_argument);
+  EXPECT_THROW(ask("exclude", "nobody"), std::invalid_argument);
+  EXPECT_THROW(ask("readmit", "nobody"), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace fedstill::testing
