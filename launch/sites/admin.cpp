@@ -7,7 +7,7 @@
 
 #include "launch/sites/administration.h"
 #include "launch/sites/identity_folder.h"
-#include "launch/sites/site_client.h"
+#include "launch/sites/membership.h"
 #include "model/decode_error.h"
 #include "transport/tls/dial.h"
 

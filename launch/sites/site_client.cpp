@@ -16,6 +16,7 @@
 #include "launch/outside_text.h"
 #include "launch/sites/audit.h"
 #include "launch/sites/identity_folder.h"
+#include "launch/sites/membership.h"
 #include "launch/sites/service_log.h"
 #include "launch/stages/client_plan.h"
 #include "launch/suggestion.h"
@@ -25,7 +26,6 @@
 #include "model/zoo.h"
 #include "training/fit.h"
 #include "training/threads.h"
-#include "transport/tls/dial.h"
 
 namespace fedstill {
 namespace {
@@ -36,7 +36,6 @@ constexpr std::size_t kMaxFileBytes = std::size_t{4} << 30;
 // What a coordinator may fill a site's disk with.
 constexpr BlobLimits kSiteLimits{kMaxFileBytes, 4 * kMaxFileBytes};
 constexpr std::int64_t kMaxClasses = 65'536;
-constexpr int kMostHandshakeFailures = 8;  // in a row: about two minutes
 
 std::vector<std::int64_t> all_of(std::int64_t count) {
   std::vector<std::int64_t> out(static_cast<std::size_t>(count));
@@ -189,36 +188,6 @@ void claim_state(const ClientCommand& command, const std::string& name) {
                    "; the same is expected, or another --state");
 }
 
-// A cut is the participant's to mend. A handshake that fails again and again is not one.
-class Dialler {
- public:
-  explicit Dialler(const ClientCommand& command)
-      : server_(parse_endpoint(command.coordinator)),
-        credentials_(credentials_of(command.identity)) {
-    if (!command.proxy.empty()) options_.proxy = parse_endpoint(command.proxy);
-    options_.bytes_per_second = static_cast<std::uint64_t>(command.bytes_per_second);
-    options_.revoked = command.revoked;
-  }
-
-  std::unique_ptr<Channel> operator()() {
-    try {
-      auto channel = dial(server_, credentials_, options_);
-      failures_ = 0;
-      return channel;
-    } catch (const DialError& error) {
-      failures_ = error.step() == DialError::Step::kTls ? failures_ + 1 : 0;
-      if (failures_ >= kMostHandshakeFailures) throw;
-      throw ChannelClosed(error.what());
-    }
-  }
-
- private:
-  Endpoint server_;
-  Credentials credentials_;
-  DialOptions options_;
-  int failures_ = 0;
-};
-
 json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool>& stop,
               ServiceLog& log) {
   check_model(command.model);  // a coordinator would remember a wrong name
@@ -239,31 +208,20 @@ json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool
   work.on_state = [&](ClientSession::State state) {
     if (state == ClientSession::State::kUploading) site.tidy();
   };
-  AuditLog audit(command.state / "audit.jsonl");
   work.on_frame = [&](const Frame& frame, bool received) {
-    record_frame(audit, command.coordinator, frame, received);
     log.write(LogLevel::kDebug, frame_text("the coordinator", frame, received));
   };
   work.on_trouble = [&](const std::string& what) {
     progress.message(what);
     log.write(LogLevel::kWarning, what);
   };
-  Dialler dialler(command);
-  switch (take_part(
-      session, [&] { return dialler(); }, work, stop)) {
-    case Ending::kDone: {
-      const Delivery& last = site.store().bundles().back();
-      result["bundle"] = site.keep_bundle(site.store().blobs().path(last.bundle.sha256)).string();
-      result["sha256"] = last.bundle.sha256;
-      log.write(LogLevel::kInfo, "done: bundle " + last.bundle.sha256);
-      return result;
-    }
-    case Ending::kRefused:
-      throw RefusedError("[client] the coordinator refused: " + session.refusal());
-    case Ending::kStopped:
-      break;
-  }
-  throw Stopped("interrupted; go on with the same --state " + command.state.string());
+  const Membership membership{command.coordinator, command.identity, command.state,
+                              command.revoked,     command.proxy,    command.bytes_per_second};
+  const Delivery last = take_part_as(membership, session, std::move(work), stop);
+  result["bundle"] = site.keep_bundle(site.store().blobs().path(last.bundle.sha256)).string();
+  result["sha256"] = last.bundle.sha256;
+  log.write(LogLevel::kInfo, "done: bundle " + last.bundle.sha256);
+  return result;
 }
 
 }  // namespace

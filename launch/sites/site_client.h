@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <nlohmann/json_fwd.hpp>
-#include <stdexcept>
 
 #include "launch/command_line.h"
 #include "launch/progress.h"
@@ -14,10 +13,5 @@ namespace fedstill {
 // forget in the state folder, so a killed client goes on without training again. Throws
 // RefusedError where the coordinator refuses it for good, Stopped when asked to stop.
 nlohmann::json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool>& stop);
-
-class RefusedError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 }  // namespace fedstill

@@ -1,0 +1,68 @@
+#include "launch/sites/membership.h"
+
+#include <memory>
+#include <utility>
+
+#include "launch/sites/audit.h"
+#include "launch/sites/identity_folder.h"
+#include "training/fit.h"
+#include "transport/tls/dial.h"
+
+namespace fedstill {
+namespace {
+
+constexpr int kMostHandshakeFailures = 8;  // in a row: about two minutes
+
+// A cut is the participant's to mend. A handshake that fails again and again is not one.
+class Dialler {
+ public:
+  explicit Dialler(const Membership& membership)
+      : server_(parse_endpoint(membership.coordinator)),
+        credentials_(credentials_of(membership.identity)) {
+    if (!membership.proxy.empty()) options_.proxy = parse_endpoint(membership.proxy);
+    options_.bytes_per_second = static_cast<std::uint64_t>(membership.bytes_per_second);
+    options_.revoked = membership.revoked;
+  }
+
+  std::unique_ptr<Channel> operator()() {
+    try {
+      auto channel = dial(server_, credentials_, options_);
+      failures_ = 0;
+      return channel;
+    } catch (const DialError& error) {
+      failures_ = error.step() == DialError::Step::kTls ? failures_ + 1 : 0;
+      if (failures_ >= kMostHandshakeFailures) throw;
+      throw ChannelClosed(error.what());
+    }
+  }
+
+ private:
+  Endpoint server_;
+  Credentials credentials_;
+  DialOptions options_;
+  int failures_ = 0;
+};
+
+}  // namespace
+
+Delivery take_part_as(const Membership& membership, ClientSession& session, SiteWork work,
+                      const std::atomic<bool>& stop) {
+  AuditLog audit(membership.state / "audit.jsonl");
+  work.on_frame = [&, told = std::move(work.on_frame)](const Frame& frame, bool received) {
+    record_frame(audit, membership.coordinator, frame, received);
+    if (told) told(frame, received);
+  };
+  Dialler dialler(membership);
+  switch (take_part(
+      session, [&] { return dialler(); }, work, stop)) {
+    case Ending::kDone:
+      return session.store().bundles().back();
+    case Ending::kRefused:
+      throw RefusedError("[client] the coordinator refused: " + session.refusal());
+    case Ending::kStopped:
+      break;
+  }
+  throw Stopped("interrupted; go on with the same --state " + membership.state.string());
+}
+
+}  // namespace fedstill

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <stdexcept>
+#include <string>
+
+#include "client/participant.h"
+
+namespace fedstill {
+
+// Whose job a process takes part in, as whom, and how.
+struct Membership {
+  std::string coordinator;             // HOST:PORT
+  std::filesystem::path identity;      // what `fedstill cert install` left
+  std::filesystem::path state;         // of the session's store; gets audit.jsonl
+  std::filesystem::path revoked = {};  // the authority's list, or none
+  std::string proxy = {};              // HOST:PORT, or none
+  std::int64_t bytes_per_second = 0;   // each way; 0: no limit
+};
+
+// The coordinator refused, for good.
+class RefusedError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Takes part until the last bundle, which is returned and the newest in the session's store. Of the
+// work, on_frame is also called after the audit log has the frame. Throws RefusedError, Stopped,
+// DialError after many failed handshakes, and what take_part() throws.
+Delivery take_part_as(const Membership& membership, ClientSession& session, SiteWork work,
+                      const std::atomic<bool>& stop);
+
+}  // namespace fedstill
