@@ -44,26 +44,19 @@ class Run {
 
   void round(std::int64_t round, FedAvgReport& report) {
     const auto clients = clients_of_round(shards_.clients(), options_, round);
-    std::int64_t images = 0;
-    for (const std::int64_t client : clients) images += std::ssize(shards_.of(client));
-    const double even = 1.0 / static_cast<double>(clients.size());
-    const auto share = [&](std::int64_t client) {
-      if (!options_.weigh_by_samples) return even;
-      return static_cast<double>(shards_.of(client).size()) / static_cast<double>(images);
-    };
+    const auto shares = shares_of_round(shards_, clients, options_);
     for (ExactSum& sum : sums_) sum.clear();
-    const std::size_t ranks =
-        options_.group == nullptr ? 1 : static_cast<std::size_t>(options_.group->size());
-    const std::size_t rank =
-        options_.group == nullptr ? 0 : static_cast<std::size_t>(options_.group->rank());
+    const Collective* const group = options_.group;
+    const std::size_t ranks = group == nullptr ? 1 : static_cast<std::size_t>(group->size());
+    const std::size_t rank = group == nullptr ? 0 : static_cast<std::size_t>(group->rank());
     const std::size_t mine = (clients.size() + ranks - 1 - rank) / ranks;
     workers_.run(mine, [&](int worker, std::size_t item) {
-      const std::int64_t client = clients[item * ranks + rank];
-      train(worker, client, share(client), training_key(options_.seed, round, client));
+      const std::size_t i = item * ranks + rank;
+      train(worker, clients[i], shares[i], training_key(options_.seed, round, clients[i]));
     });
     take_average();
     report.trainings += std::ssize(clients);
-    report.images += images;
+    for (const std::int64_t client : clients) report.images += std::ssize(shards_.of(client));
   }
 
  private:
@@ -107,6 +100,20 @@ std::vector<std::int64_t> clients_of_round(std::int64_t clients, const FedAvgOpt
   return sample_clients(
       clients, options.per_round,
       derive_key(options.seed, static_cast<std::uint64_t>(Draw::kClients), round));
+}
+
+std::vector<double> shares_of_round(const ClientShards& shards,
+                                    std::span<const std::int64_t> clients,
+                                    const FedAvgOptions& options) {
+  std::vector<double> shares;
+  double total = 0.0;
+  for (const std::int64_t client : clients) {
+    shares.push_back(options.weigh_by_samples ? static_cast<double>(shards.of(client).size())
+                                              : 1.0);
+    total += shares.back();
+  }
+  for (double& share : shares) share /= total;
+  return shares;
 }
 
 std::uint64_t training_key(std::uint64_t seed, std::int64_t round, std::int64_t client) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "averaging/client_shards.h"
@@ -41,6 +42,9 @@ FedAvgReport run_fedavg(std::vector<float>& weights, const Engine& engine,
 // and the key of one client's local training in it.
 std::vector<std::int64_t> clients_of_round(std::int64_t clients, const FedAvgOptions& options,
                                            std::int64_t round);
+std::vector<double> shares_of_round(const ClientShards& shards,
+                                    std::span<const std::int64_t> clients,
+                                    const FedAvgOptions& options);
 std::uint64_t training_key(std::uint64_t seed, std::int64_t round, std::int64_t client);
 
 }  // namespace fedstill

@@ -1,7 +1,8 @@
 # fedstill_embed(<target> <namespace> <header> <function>=<file> ...): compiles files into a target as string_view functions, with the
 # assembler's .incbin, so that megabytes cost no compile time.
 function(fedstill_embed target namespace header)
-  set(source "${CMAKE_CURRENT_BINARY_DIR}/${target}_embedded.cpp")
+  string(MAKE_C_IDENTIFIER "${header}" name)  # a target may embed several times
+  set(source "${CMAKE_CURRENT_BINARY_DIR}/${target}_${name}.cpp")
   set(text "#include \"${header}\"\n")
   foreach(pair ${ARGN})
     string(REGEX MATCH "^([a-z_]+)=(.+)$" _ "${pair}")

@@ -39,6 +39,8 @@ void add_simulate_bench(CLI::App& bench, BenchSimulateCommand& c) {
   app.add_option("--split", c.split, "how the images are dealt out, as clients.split in a job");
   app.add_option("--alpha", c.alpha, "of the Dirichlet splits");
   add_federation(app, c);
+  app.add_option("--engine", c.engine, "closed-form (chains of plain layers), autograd (any model)")
+      ->check(CLI::IsMember({"auto", "closed-form", "autograd"}));
   app.add_option("--workers", c.workers, "clients trained at once")->check(CLI::Range(1, 4096));
   app.add_option("--repeats", c.repeats, "of both sides, in turn; medians are shown")
       ->check(CLI::Range(1, 100));

@@ -78,8 +78,23 @@ BenchFederation make_federation(const BenchSimulateCommand& c) {
   return f;
 }
 
-std::unique_ptr<Engine> make_engine(const BenchFederation& f, const BenchSimulateCommand&) {
-  return make_autograd_engine(f.first, f.data.train, f.normalisation, f.workload.steps);
+std::int64_t images_of_round(const BenchFederation& f) {
+  return f.workload.per_round * f.workload.steps.epochs * std::ssize(f.shards.rows) /
+         f.shards.clients();
+}
+
+BenchEngine make_engine(const BenchFederation& f, const BenchSimulateCommand& c) {
+  const LocalSteps& steps = f.workload.steps;
+  if (c.engine != "autograd") {
+    try {
+      return {make_chain_engine(f.first, f.data.train, f.normalisation, steps), "closed-form"};
+    } catch (const std::invalid_argument& error) {
+      if (c.engine == "closed-form") {
+        throw UsageError("--engine closed-form: " + std::string(error.what()));
+      }
+    }
+  }
+  return {make_autograd_engine(f.first, f.data.train, f.normalisation, steps), "autograd"};
 }
 
 }  // namespace fedstill

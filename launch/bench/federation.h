@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "averaging/client_shards.h"
 #include "averaging/engine.h"
@@ -26,7 +27,13 @@ struct BenchFederation {
 // each other, DataError for data that cannot be dealt out so.
 BenchFederation make_federation(const BenchSimulateCommand& command);
 
-std::unique_ptr<Engine> make_engine(const BenchFederation& federation,
-                                    const BenchSimulateCommand& command);
+// On average.
+std::int64_t images_of_round(const BenchFederation& federation);
+
+struct BenchEngine {
+  std::unique_ptr<Engine> engine;
+  std::string name;  // "closed-form" or "autograd"
+};
+BenchEngine make_engine(const BenchFederation& federation, const BenchSimulateCommand& command);
 
 }  // namespace fedstill

@@ -1,10 +1,14 @@
 #include "launch/bench/simulate_bench.h"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <numeric>
 
+#include "launch/bench/bare_loop.h"
 #include "launch/bench/federation.h"
 #include "launch/machine.h"
 #include "launch/text_table.h"
@@ -16,12 +20,6 @@ namespace {
 
 using nlohmann::json;
 
-struct Side {
-  std::string name;
-  double trainings_per_second = 0.0, seconds = 0.0, accuracy = 0.0;
-  std::int64_t memory_bytes = 0;
-};
-
 ImageView whole(const Dataset& dataset) {
   ImageView view{dataset.images, std::vector<std::int64_t>(dataset.labels.size())};
   std::iota(view.indices.begin(), view.indices.end(), std::int64_t{0});
@@ -30,65 +28,135 @@ ImageView whole(const Dataset& dataset) {
 
 double test_accuracy(const BenchFederation& f, const Graph& model) {
   const std::vector<std::string> outputs{"logits"};
-  set_thread_count(usable_cores());
+  set_thread_count(f.options.workers);  // no more cores than were asked for
   constexpr std::int64_t kBlock = 100;
   const auto scores = predict(model, outputs, whole(f.data.test), f.normalisation, kBlock);
   return accuracy(scores.front(), f.data.test.labels);
 }
 
-Side measure_ours(const BenchFederation& f, const Engine& engine, Progress& progress,
-                  std::atomic<bool>& stop) {
-  const std::int64_t trainings = f.workload.rounds * f.workload.per_round;
-  progress.begin_stage("fedstill", {{.name = f.name, .note = "", .total = trainings}});
+SimulationResult run_ours(const BenchFederation& f, const Engine& engine, double start_up,
+                          Progress& progress, std::atomic<bool>& stop) {
+  const std::int64_t images = images_of_round(f);
+  progress.begin_stage("fedstill",
+                       {{.name = f.name, .note = "", .total = f.options.rounds * images}});
   std::vector<float> weights = engine.flatten(f.first);
   FedAvgOptions options = f.options;
   options.stop = &stop;
-  options.on_round = [&](std::int64_t done) { progress.advance(0, done * options.per_round); };
+  options.on_round = [&](std::int64_t done) { progress.advance(0, done * images); };
   const FedAvgReport report = run_fedavg(weights, engine, f.shards, options);
-  Side side{.name = "fedstill", .seconds = report.seconds};
-  side.trainings_per_second = static_cast<double>(report.trainings) / report.seconds;
-  side.accuracy = test_accuracy(f, engine.unflatten(weights));
-  side.memory_bytes = peak_rss_bytes();
+  SimulationResult result{.seconds = report.seconds, .start_up_seconds = start_up};
+  result.trainings = report.trainings;
+  result.trained = engine.unflatten(weights);
+  result.test_accuracy = test_accuracy(f, result.trained);
+  result.memory_bytes = peak_rss_bytes();
   progress.finish(0, "");
-  progress.end_stage("fedstill: " + duration_text(report.seconds));
-  return side;
+  progress.end_stage(duration_text(report.seconds));
+  return result;
 }
 
-json to_json(const Side& side) {
-  return {{"name", side.name},
-          {"trainings_per_second", side.trainings_per_second},
-          {"seconds", side.seconds},
-          {"test_accuracy", side.accuracy},
-          {"peak_rss_bytes", side.memory_bytes}};
+// The repeat with the median time.
+const SimulationResult& median(std::vector<SimulationResult>& repeats) {
+  const auto middle = repeats.begin() + std::ssize(repeats) / 2;
+  std::ranges::nth_element(repeats, middle, {}, &SimulationResult::seconds);
+  return *middle;
 }
 
-std::string fixed(double value, int digits) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.*f", digits, value);
+double rate(const SimulationResult& r) { return static_cast<double>(r.trainings) / r.seconds; }
+
+json to_json(const SimulationResult& r, const std::vector<SimulationResult>& repeats) {
+  json seconds = json::array();
+  for (const auto& repeat : repeats) seconds.push_back(repeat.seconds);
+  return {{"trainings_per_second", rate(r)},  {"seconds", r.seconds},
+          {"seconds_of_repeats", seconds},    {"start_up_seconds", r.start_up_seconds},
+          {"test_accuracy", r.test_accuracy}, {"peak_rss_bytes", r.memory_bytes}};
+}
+
+double largest_difference(const Graph& a, const Graph& b) {
+  double most = 0.0;
+  for (const auto& [name, tensor] : a.tensors) {
+    const auto left = tensor.values<float>(), right = b.tensors.at(name).values<float>();
+    for (std::size_t i = 0; i < left.size(); ++i) {
+      most = std::max(most, static_cast<double>(std::fabs(left[i] - right[i])));
+    }
+  }
+  return most;
+}
+
+std::string text_of(const char* format, double value) {
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), format, value);
   return text.data();
 }
 
-std::vector<std::string> row(const Side& side) {
-  return {side.name,
+std::vector<std::string> row(const std::string& name, const SimulationResult& r) {
+  return {name,
           "",
-          fixed(side.trainings_per_second, 1),
-          fixed(side.seconds, 2),
-          fixed(100.0 * side.accuracy, 2),
-          fixed(static_cast<double>(side.memory_bytes) / 1e6, 0)};
+          text_of("%.1f", rate(r)),
+          text_of("%.2f", r.seconds),
+          text_of("%.1f", r.start_up_seconds),
+          text_of("%.2f", 100.0 * r.test_accuracy),
+          text_of("%.0f", static_cast<double>(r.memory_bytes) / 1e6)};
+}
+
+std::string python() {
+  const char* const named = std::getenv("FEDSTILL_BENCH_PYTHON");
+  return named == nullptr ? "python3" : named;
+}
+
+std::string headline(const BenchFederation& f, const std::string& engine) {
+  const Workload& w = f.workload;
+  return f.name + ": " + grouped(f.shards.clients()) + " clients of " + grouped(w.images) +
+         " images, " + grouped(w.per_round) + " a round, " + grouped(w.rounds) +
+         " rounds, batches of " + grouped(w.steps.batch) + ", learning rate " +
+         text_of("%g", w.steps.learning_rate) + "; " + engine +
+         ", workers: " + std::to_string(f.options.workers) + "\n\n";
 }
 
 }  // namespace
 
 BenchResult bench_simulate(const BenchSimulateCommand& command, std::atomic<bool>& stop) {
   Progress progress(std::cerr, terminal_progress(command.output.quiet));
-  const BenchFederation federation = make_federation(command);
-  const auto engine = make_engine(federation, command);
-  const Side ours = measure_ours(federation, *engine, progress, stop);
+  const BenchFederation f = make_federation(command);
+  const BenchEngine engine = make_engine(f, command);
+  const double start_up = seconds_since_process_start();
+  std::vector<SimulationResult> ours, bare;
+  std::string missing = command.alone ? "the bare loop was not asked for" : "";
+  for (std::int64_t i = 0; i < command.repeats; ++i) {
+    ours.push_back(run_ours(f, *engine.engine, start_up, progress, stop));
+    if (!missing.empty()) continue;
+    BareLoop loop = run_bare_loop(f, python(), progress, stop);
+    missing = loop.missing;
+    if (loop.result) bare.push_back(std::move(*loop.result));
+  }
+  const SimulationResult& mine = median(ours);
   BenchResult result;
   result.json = command.output.json;
-  result.data = {{"status", "success"}, {"fedstill", to_json(ours)}};
-  result.text = text_table(
-      {{"", "", "trainings/s", "seconds", "test accuracy %", "peak memory MB"}, row(ours)});
+  result.data = {{"status", "success"},
+                 {"workload", f.name},
+                 {"engine", engine.name},
+                 {"workers", f.options.workers},
+                 {"seed", command.seed},
+                 {"machine", machine_json()},
+                 {"fedstill", to_json(mine, ours)}};
+  std::vector<std::vector<std::string>> rows{
+      {"", "", "trainings/s", "seconds", "start-up s", "test accuracy %", "peak memory MB"},
+      row("fedstill", mine)};
+  std::string after;
+  if (bare.empty()) {
+    result.data["bare_loop_missing"] = missing;
+    after = missing + "\n";
+  } else {
+    const SimulationResult& theirs = median(bare);
+    const double times = rate(mine) / rate(theirs);
+    const double apart = largest_difference(mine.trained, theirs.trained);
+    rows.push_back(row("bare PyTorch loop", theirs));
+    result.data["bare_loop"] = to_json(theirs, bare);
+    result.data["times_bare_loop"] = times;
+    result.data["largest_weight_difference"] = apart;
+    after = text_of("%.2f × the bare loop; ", times) +
+            text_of("the trained weights differ by at most %.1e\n", apart);
+  }
+  result.text = headline(f, engine.name) + text_table(std::move(rows)) + "\n" + after;
   return result;
 }
 

@@ -1,0 +1,7 @@
+#include "training/chain/kernels.h"
+
+namespace fedstill::chain {
+
+std::vector<const Kernels*> machine_kernels() { return {}; }
+
+}  // namespace fedstill::chain
