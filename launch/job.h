@@ -93,6 +93,10 @@ struct Job {
     std::int64_t ranks = 0;  // of a cluster job; 0: all
   } distillation;
 
+  struct Ranks {
+    std::int64_t coordinators = 0;  // 0: every rank does everything
+  } ranks;
+
   struct Compression {
     std::string scheme = "w8a8";
     std::string calibration = "minimum-error";

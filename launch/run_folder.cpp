@@ -135,15 +135,17 @@ RunFolder RunFolder::reopen(const fs::path& folder, Job& job) {
   return run;
 }
 
-RunFolder RunFolder::attach(const fs::path& folder, Job& job) {
+RunFolder RunFolder::of_rank(const fs::path& folder, const Job& job, bool resumed) {
   std::error_code ignored;
-  if (!fs::exists(folder / "job.toml", ignored)) {
-    throw JobError("[run] " + folder.string() +
-                   " cannot be seen from here; all ranks need the run folder on one filesystem");
+  const bool goes_on = resumed && fs::exists(folder / "job.toml", ignored);
+  if (!goes_on) {
+    fs::remove_all(folder);
+    return create(folder, job);
   }
-  RunFolder run(folder, -1);
-  apply_job_file(job, run.file("job.toml"));
-  return run;
+  Job theirs;
+  RunFolder run = reopen(folder, theirs);
+  if (write_job(theirs) == write_job(job)) return run;
+  throw JobError("[run] " + folder.string() + " is of another job; remove it");
 }
 
 RunFolder::RunFolder(RunFolder&& other) noexcept

@@ -12,7 +12,7 @@
 namespace fedstill {
 
 // The folder of one run (docs/formats.md): everything the run knows, so that a killed one can go
-// on. Held by one process at a time, and its helpers. Everything throws std::system_error when the
+// on. Held by one process at a time. Everything throws std::system_error when the
 // disk is full or the folder cannot be written.
 class RunFolder {
  public:
@@ -24,9 +24,9 @@ class RunFolder {
   // A run to go on with, and its job; what a killed process left half written is removed. Throws
   // JobError where there is none.
   static RunFolder reopen(const std::filesystem::path& folder, Job& job);
-
-  // For a helper of the process that holds it. Throws JobError where there is none to be seen.
-  static RunFolder attach(const std::filesystem::path& folder, Job& job);
+  // What a rank of a cluster job keeps for itself, beside or far from the run: goes on with what is
+  // there if `resumed`, else anew. Throws JobError if that is of another job.
+  static RunFolder of_rank(const std::filesystem::path& folder, const Job& job, bool resumed);
 
   ~RunFolder();
   RunFolder(RunFolder&& other) noexcept;

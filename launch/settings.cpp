@@ -125,6 +125,15 @@ void add_distillation(std::vector<Setting>& out, Job::Distillation& d) {
   out.push_back({s, "erase", &d.erase, "augmentation: probability of a blanked rectangle", 0, 1});
 }
 
+// Of a cluster job.
+void add_ranks(std::vector<Setting>& out, Job::Ranks& r) {
+  const std::string_view s = "ranks";
+  out.push_back({s, "coordinators", &r.coordinators,
+                 "in a cluster job the first so many ask the teachers and fit the student, the "
+                 "others train clients; 0: all do both",
+                 0, 65'536});
+}
+
 void add_compression(std::vector<Setting>& out, Job::Compression& c) {
   const std::string_view s = "compression";
   out.push_back({s, "scheme", &c.scheme, "8-bit weights and activations", 0, 0, {"w8a8"}});
@@ -226,6 +235,7 @@ std::vector<Setting> settings_of(Job& job) {
   add_round(out, job.round);
   add_pool_and_aggregation(out, job.pool, job.aggregation);
   add_distillation(out, job.distillation);
+  add_ranks(out, job.ranks);
   add_compression(out, job.compression);
   add_run(out, job.run);
   return out;

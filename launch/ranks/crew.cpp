@@ -3,11 +3,16 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <chrono>
+#include <future>
+#include <iterator>
+#include <mutex>
 #include <nlohmann/json.hpp>
-#include <thread>
+#include <set>
 
+#include "launch/ranks/blob_exchange.h"
+#include "launch/ranks/depot.h"
 #include "launch/ranks/placement.h"
+#include "launch/ranks/say.h"
 #include "launch/stages/client_plan.h"
 #include "launch/stages/clients.h"
 #include "launch/stages/student.h"
@@ -47,45 +52,71 @@ std::vector<std::size_t> by_cost(const std::vector<Teacher>& teachers,
 
 }  // namespace
 
-// Whoever waits for others' work, which may take hours, still hears that it is asked to stop.
-void Crew::finish(Pending pending) const {
-  for (int looks = 0; !pending.is_done(); ++looks) {
-    if (stop_.load()) throw Stopped("[mpi] stopped while waiting for other ranks");
-    if (looks < 100) {
-      std::this_thread::yield();
-    } else {
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-  }
+json Crew::order(const json& order) { return json::parse(say(links_.all, order.dump(), 0, stop_)); }
+
+std::size_t Crew::askers() const {
+  const std::int64_t some = job_.ranks.coordinators;
+  return static_cast<std::size_t>(some > 0 ? some : size());
 }
 
-std::string Crew::say(std::string text, int from) {
-  auto size = static_cast<std::int64_t>(text.size());
-  finish(all_.broadcast({&size, 1, ElementType::kInt64}, from));
-  text.resize(static_cast<std::size_t>(size));
-  if (size > 0) finish(all_.broadcast({text.data(), text.size(), ElementType::kUint8}, from));
-  return text;
-}
-
-json Crew::order(const json& order) { return json::parse(say(order.dump(), 0)); }
-
-void Crew::train(const Run& run, const Material& material) {
-  order({{"what", "train"}});
-  train_mine(run, material);
-}
-
-void Crew::train_mine(const Run& run, const Material& material) {
+// By rank: the clients that it trains.
+std::vector<std::vector<std::size_t>> Crew::placed(const Run& run, const Material& material) const {
   std::vector<double> costs;
   for (std::size_t i = 0; i < material.shards.size(); ++i) {
     costs.push_back(plan_client(run.job, material, i).cost);
   }
-  const std::vector<int> ranks = place(costs, all_.size());
-  std::vector<std::size_t> mine;
+  const auto first = static_cast<int>(job_.ranks.coordinators);
+  const std::vector<int> ranks = place(costs, size() - first);
+  std::vector<std::vector<std::size_t>> clients(static_cast<std::size_t>(size()));
   for (std::size_t i = 0; i < ranks.size(); ++i) {
-    if (ranks[i] == all_.rank()) mine.push_back(i);
+    clients[static_cast<std::size_t>(first + ranks[i])].push_back(i);
   }
-  train_some(run, material, mine);
-  finish(all_.barrier());
+  return clients;
+}
+
+void Crew::train(const Run& run, const Material& material) {
+  const std::size_t count = material.shards.size();
+  const auto clients = placed(run, material);
+  std::set<std::string> awaited;
+  json open = json::array();
+  for (std::size_t rank = 1; rank < clients.size(); ++rank) {
+    for (const std::size_t i : clients[rank]) {
+      if (run.folder.recall(client_name(i, count))) continue;
+      awaited.insert(client_name(i, count));
+      open.push_back(i);
+    }
+  }
+  order({{"what", "train"}, {"open", std::move(open)}});
+  Depot depot(run, links_.channels.to_ranks, std::move(awaited));
+  auto taking = std::async(std::launch::async, [&] {
+    try {
+      depot.serve();
+    } catch (...) {
+      run.stop.store(true);
+      throw;
+    }
+  });
+  try {
+    if (!clients[0].empty()) train_some(run, material, clients[0]);
+  } catch (const Stopped&) {
+    taking.get();  // may be what stopped it, and says why
+    throw;
+  }
+  taking.get();
+}
+
+void Crew::train_mine(const Run& run, const Material& material, const json& todo) {
+  const auto open = todo.at("open").get<std::set<std::size_t>>();
+  const auto clients = placed(run, material);
+  std::vector<std::size_t> mine;
+  std::ranges::copy_if(clients[static_cast<std::size_t>(links_.all.rank())],
+                       std::back_inserter(mine), [&](std::size_t i) { return open.contains(i); });
+  if (mine.empty()) return;
+  std::mutex one_at_a_time;
+  train_some(run, material, mine, [&](const ClientRecord& record) {
+    const std::lock_guard lock(one_at_a_time);
+    upload(*links_.channels.to_first, run, record);
+  });
 }
 
 PredictionCache Crew::ask(const Material& material, bool test_images,
@@ -96,38 +127,55 @@ PredictionCache Crew::ask(const Material& material, bool test_images,
       open_prediction_cache(teachers, images, images_hash, material.classes(), path);
   json list = json::array();
   for (const std::size_t k : by_cost(teachers, cache)) {
-    list.push_back({{"client", k},
-                    {"model", teachers[k].model.string()},
-                    {"sha256", teachers[k].hash},
-                    {"samples", teachers[k].sample_count}});
+    list.push_back(
+        {{"client", k}, {"sha256", teachers[k].hash}, {"samples", teachers[k].sample_count}});
   }
   const json todo = order({{"what", "ask"}, {"test", test_images}, {"teachers", std::move(list)}});
-  ask_in_waves(material, todo, options, &cache);
+  ask_in_waves(material, todo, options, teachers, &cache);
   return cache;
 }
 
+// Every other asker gets its teacher of the wave that begins there.
+void Crew::hand_out(const std::vector<Teacher>& teachers, const json& todo, std::size_t wave) {
+  for (std::size_t rank = 1; rank < askers() && wave + rank < todo.size(); ++rank) {
+    const Teacher& teacher = teachers[todo[wave + rank].at("client").get<std::size_t>()];
+    send_blob(*links_.channels.to_ranks[rank], teacher.model, teacher.hash, "teacher", stop_);
+  }
+}
+
+// It stays until the end, for the pass over the other images.
+Teacher Crew::take_teacher(const json& teacher) {
+  BlobStore store(links_.files / "teachers");
+  const BlobInfo blob = receive_blob(*links_.channels.to_first, store, "rank-0", "teacher", stop_);
+  return {store.path(blob.sha256), teacher.at("sha256"), teacher.at("samples")};
+}
+
 void Crew::ask_in_waves(const Material& material, const json& todo,
-                        const TeacherPassOptions& options, PredictionCache* cache) {
+                        const TeacherPassOptions& options, const std::vector<Teacher>& known,
+                        PredictionCache* cache) {
   const json& teachers = todo.at("teachers");
   const ImageView& images = images_of(material, todo.at("test"));
-  const auto ranks = static_cast<std::size_t>(all_.size());
+  const std::size_t ranks = askers();
+  const auto me = static_cast<std::size_t>(links_.all.rank());
   set_thread_count(1);
   for (std::size_t wave = 0; wave < teachers.size(); wave += ranks) {
+    if (me == 0) hand_out(known, teachers, wave);
     TeacherAnswer mine;
-    if (const std::size_t i = wave + static_cast<std::size_t>(all_.rank()); i < teachers.size()) {
-      const json& t = teachers[i];
+    if (const std::size_t i = wave + me; me < ranks && i < teachers.size()) {
+      const std::int64_t client = teachers[i].at("client");
+      const Teacher teacher =
+          me == 0 ? known[static_cast<std::size_t>(client)] : take_teacher(teachers[i]);
       mine =
-          ask_teacher({t.at("model").get<std::string>(), t.at("sha256"), t.at("samples")},
-                      t.at("client"), images, material.classes(), material.normalisation, options);
+          ask_teacher(teacher, client, images, material.classes(), material.normalisation, options);
     }
     for (std::size_t r = 0; r < ranks && wave + r < teachers.size(); ++r) {
-      const bool own = static_cast<int>(r) == all_.rank();
       at::Tensor logits =
-          own ? mine.logits : at::empty({images.count(), material.classes()}, at::kFloat);
-      at::Tensor confidences = own ? mine.confidences : at::empty({images.count()}, at::kFloat);
-      finish(all_.broadcast(elements_of(logits), static_cast<int>(r)));
-      finish(all_.broadcast(elements_of(confidences), static_cast<int>(r)));
-      const std::string warning = say(mine.warning, static_cast<int>(r));
+          r == me ? mine.logits : at::empty({images.count(), material.classes()}, at::kFloat);
+      at::Tensor confidences = r == me ? mine.confidences : at::empty({images.count()}, at::kFloat);
+      const auto from = static_cast<int>(r);
+      finish(links_.all.broadcast(elements_of(logits), from), stop_);
+      finish(links_.all.broadcast(elements_of(confidences), from), stop_);
+      const std::string warning = say(links_.all, mine.warning, from, stop_);
       const std::int64_t client = teachers[wave + r].at("client");
       if (cache != nullptr) cache->write(client, logits, confidences);
       if (!warning.empty() && options.on_warning) options.on_warning(client, warning);
@@ -138,16 +186,16 @@ void Crew::ask_in_waves(const Material& material, const json& todo,
 
 void Crew::begin_distilling(const at::Tensor& targets) {
   order({{"what", "distill"}, {"rows", targets.size(0)}, {"classes", targets.size(1)}});
-  if (distillers_ != nullptr) {
-    distillers_->broadcast(elements_of(targets.contiguous()), 0).wait();
+  if (links_.distillers != nullptr) {
+    links_.distillers->broadcast(elements_of(targets.contiguous()), 0).wait();
   }
 }
 
 void Crew::distill_mine(const Run& run, const Material& material, const json& todo) {
-  if (distillers_ == nullptr) return;
+  if (links_.distillers == nullptr) return;
   const std::int64_t rows = todo.at("rows"), classes = todo.at("classes");
   const at::Tensor targets = at::empty({rows, classes}, at::kFloat);
-  distillers_->broadcast(elements_of(targets), 0).wait();
+  links_.distillers->broadcast(elements_of(targets), 0).wait();
   help_distill(run, material, targets);
 }
 
@@ -159,10 +207,14 @@ void Crew::serve(const Run& run, const Material& material) {
   for (;;) {
     const json todo = order({});
     const std::string what = todo.at("what");
-    if (what == "train") train_mine(run, material);
-    if (what == "ask") ask_in_waves(material, todo, options, nullptr);
+    if (what == "train") train_mine(run, material, todo);
+    if (what == "ask") ask_in_waves(material, todo, options, {}, nullptr);
     if (what == "distill") distill_mine(run, material, todo);
-    if (what == "leave") return;
+    if (what == "leave") break;
+  }
+  // Rank 0 has it all.
+  for (const char* part : {"clients", "state", "teachers"}) {
+    std::filesystem::remove_all(links_.files / part);
   }
 }
 

@@ -11,25 +11,32 @@
 #include "collective/collective.h"
 #include "launch/stages/material.h"
 #include "launch/stages/run.h"
+#include "transport/mpi/mpi_channel.h"
 
 namespace fedstill {
 
 // The ranks of one job, as the stages on rank 0 see them. Rank 0 decides what is done next and says
-// so; the others serve() and do their part. The run folder is where all ranks can read and write it
-// (docs/cluster.md), so that what one rank finished is there when the job is started again.
+// so; the others serve() and do their part. What rank 0 needs of them comes to it, and what they
+// need of it goes to them, so that each may keep its files on a disk of its own.
 class Crew {
  public:
-  // `all` has every rank, `distillers` the first of them: those that train the student together,
-  // or null on a rank that is none. Both must outlive it.
-  Crew(Collective& all, Collective* distillers, const std::atomic<bool>& stop)
-      : all_(all), distillers_(distillers), stop_(stop) {}
+  struct Links {
+    Collective& all;         // every rank
+    Collective* distillers;  // the first of them, who train the student together; null on others
+    const mpi::Channels& channels;
+    std::filesystem::path files;  // of this rank, for what only it keeps
+  };
+  // What the links point to must outlive it.
+  Crew(Links links, const Job& job, const std::atomic<bool>& stop)
+      : links_(std::move(links)), job_(job), stop_(stop) {}
 
-  int size() const { return all_.size(); }
-  Collective* distillers() const { return distillers_; }
+  int size() const { return links_.all.size(); }
+  Collective* distillers() const { return links_.distillers; }
 
   // On rank 0; each returns when all ranks have done their part, and throws Stopped when asked to.
   //
-  // Every client that is not done yet is trained by the rank it is placed on.
+  // Every client that is not done yet is trained by the rank it is placed on; it is then in rank
+  // 0's run folder.
   void train(const Run& run, const Material& material);
   // As teacher_pass() does, each rank holding one teacher at a time; the same bits.
   PredictionCache ask(const Material& material, bool test_images, const std::string& images_hash,
@@ -43,16 +50,20 @@ class Crew {
   void serve(const Run& run, const Material& material);
 
  private:
-  void finish(Pending pending) const;
-  std::string say(std::string text, int from);        // everybody hears what that rank says
   nlohmann::json order(const nlohmann::json& order);  // rank 0's
-  void train_mine(const Run& run, const Material& material);
+  std::vector<std::vector<std::size_t>> placed(const Run& run, const Material& material) const;
+  void train_mine(const Run& run, const Material& material, const nlohmann::json& order);
+  void hand_out(const std::vector<Teacher>& teachers, const nlohmann::json& wave,
+                std::size_t begin);
+  Teacher take_teacher(const nlohmann::json& teacher);
   void ask_in_waves(const Material& material, const nlohmann::json& order,
-                    const TeacherPassOptions& options, PredictionCache* cache);
+                    const TeacherPassOptions& options, const std::vector<Teacher>& teachers,
+                    PredictionCache* cache);
+  std::size_t askers() const;  // the first so many ranks
   void distill_mine(const Run& run, const Material& material, const nlohmann::json& order);
 
-  Collective& all_;
-  Collective* distillers_;
+  Links links_;
+  const Job& job_;
   const std::atomic<bool>& stop_;
 };
 

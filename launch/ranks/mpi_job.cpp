@@ -15,10 +15,13 @@
 #include "launch/job_check.h"
 #include "launch/job_file.h"
 #include "launch/ranks/crew.h"
+#include "launch/ranks/say.h"
 #include "launch/run_folder.h"
 #include "launch/simulate.h"
 #include "launch/stages/material.h"
+#include "model/atomic_file.h"
 #include "training/fit.h"
+#include "transport/mpi/mpi_channel.h"
 
 namespace fedstill {
 namespace {
@@ -27,6 +30,7 @@ using nlohmann::json;
 
 // While rank 0 alone packs the bundle the others wait; mpirun itself ends the job when one dies.
 constexpr std::chrono::hours kPatience{24};
+constexpr std::size_t kMaxSplitBytes = std::size_t{1} << 32;
 
 std::int64_t hash_of(std::string_view text) {
   return static_cast<std::int64_t>(std::hash<std::string_view>()(text));
@@ -68,18 +72,53 @@ RunFolder open_folder(const MpiCommand& command, Job& job, bool& resumed) {
   return command.run.empty() ? RunFolder::create_default(job) : RunFolder::create(command.run, job);
 }
 
-// Rank 0 says where, the others look.
-RunFolder join_folder(const MpiCommand& command, Collective& all, Job& job, bool& resumed) {
-  std::array<char, 4096> path{};
+// What rank 0 begins or goes on with, so that every rank does. Rank 0 holds the run; another rank
+// has a folder of its own below the same path, on whatever disk that is there.
+struct Place {
+  RunFolder folder;
+  Job job;
+  bool resumed = false;
+};
+Place take_place(const MpiCommand& command, Collective& all, const std::atomic<bool>& stop) {
+  Job job;
+  bool resumed = false;
   if (all.rank() == 0) {
     RunFolder folder = open_folder(command, job, resumed);
-    const std::string text = std::filesystem::absolute(folder.path()).string();
-    std::copy_n(text.data(), std::min(text.size(), path.size() - 1), path.data());
-    all.broadcast({path.data(), path.size(), ElementType::kUint8}, 0).wait();
-    return folder;
+    say(all,
+        json{{"path", std::filesystem::absolute(folder.path()).string()},
+             {"job", write_job(job)},
+             {"resumed", resumed}}
+            .dump(),
+        0, stop);
+    return {std::move(folder), job, resumed};
   }
-  all.broadcast({path.data(), path.size(), ElementType::kUint8}, 0).wait();
-  return RunFolder::attach(path.data(), job);
+  const json said = json::parse(say(all, "", 0, stop));
+  apply_toml(job, said.at("job").get<std::string>(), "[mpi] the job of rank 0");
+  resumed = said.at("resumed");
+  const std::filesystem::path run = said.at("path").get<std::string>();
+  return {RunFolder::of_rank(run / "ranks" / std::to_string(all.rank()), job, resumed), job,
+          resumed};
+}
+
+std::string text_of(const std::filesystem::path& file) {
+  const auto bytes = read_file(file, kMaxSplitBytes);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// The data as rank 0 deals it out; every rank reads its own copy, which must be the same.
+Material take_material(const Job& job, const RunFolder& folder, Collective& all,
+                       const std::atomic<bool>& stop) {
+  Material material;
+  json dealt;
+  if (all.rank() == 0) {
+    material = material_of_run(job, folder);
+    dealt = {{"split", text_of(folder.file("split.json"))}, {"data", *folder.recall("data")}};
+  }
+  dealt = json::parse(say(all, dealt.dump(), 0, stop));
+  if (all.rank() == 0) return material;
+  write_file_atomically(folder.file("split.json"), dealt.at("split").get<std::string>());
+  folder.remember("data", dealt.at("data"));
+  return material_of_run(job, folder);
 }
 
 // What the job leaves to the machine is shared by the ranks on these cores. A student of several
@@ -111,6 +150,22 @@ void check_distillers(const Job& job, const RunFolder& folder, std::int64_t dist
   folder.remember("distillers", distillers);
 }
 
+// How many ranks train the student: the first of them, and never one that only trains clients.
+std::int64_t distillers_of(const Job& job, std::int64_t ranks) {
+  const std::int64_t coordinators = job.ranks.coordinators;
+  if (coordinators >= ranks) {
+    throw JobError("[mpi] ranks.coordinators = " + std::to_string(coordinators) + " of " +
+                   std::to_string(ranks) + " ranks leaves none for the clients");
+  }
+  const std::int64_t most = coordinators > 0 ? coordinators : ranks;
+  return job.distillation.ranks == 0 ? most : std::min(job.distillation.ranks, most);
+}
+
+// Of the whole job: another rank's folder is two below.
+std::filesystem::path run_path(const Run& run, bool leads) {
+  return leads ? run.folder.path() : run.folder.path().parent_path().parent_path();
+}
+
 json lead(const Run& run, const Material& material, bool resumed) {
   json report = run_stages(run, material, resumed);
   run.crew->dismiss();
@@ -124,35 +179,22 @@ json run_on_ranks(const MpiCommand& command, Progress& progress, std::atomic<boo
   mpi::Options options;
   options.deadline = kPatience;
   const auto all = mpi::make(session, options);
-  Job job;
-  bool resumed = false;
-  const RunFolder folder = join_folder(command, *all, job, resumed);
+  const mpi::Channels channels = mpi::open_channels();
+  Place place = take_place(command, *all, stop);
+  auto& [folder, job, resumed] = place;
   check_job(job);
-  const std::int64_t distillers = job.distillation.ranks == 0
-                                      ? all->size()
-                                      : std::min<std::int64_t>(job.distillation.ranks, all->size());
+  const std::int64_t distillers = distillers_of(job, all->size());
   share_machine(job, ranks_on_these_cores(*all), distillers);
   options.group = all->rank() < distillers ? 0 : 1;
   const auto mine = mpi::make(session, options);
-  Crew crew(*all, options.group == 0 ? mine.get() : nullptr, stop);
   const bool leads = all->rank() == 0;
-  Material material;
-  if (leads) {
-    check_distillers(job, folder, distillers);
-    material = material_of_run(job, folder);
-  }
-  all->barrier().wait();  // the split is written
-  if (!leads) {
-    material = load_material(job, folder.file("split.json"));
-    check_same_data(folder.path(), material);
-  }
-  const std::filesystem::path log =
-      leads ? folder.path() : folder.path() / "ranks" / std::to_string(all->rank());
-  std::filesystem::create_directories(log);
-  EventLog events(log);
+  if (leads) check_distillers(job, folder, distillers);
+  const Material material = take_material(job, folder, *all, stop);
+  Crew crew({*all, options.group == 0 ? mine.get() : nullptr, channels, folder.path()}, job, stop);
+  EventLog events(folder.path());
   Progress quiet(std::cerr, terminal_progress(true));
   const Run run{job, folder, events, leads ? progress : quiet, stop, &crew};
-  const std::string how = "go on with the same command and --run " + folder.path().string();
+  const std::string how = "go on with the same command and --run " + run_path(run, leads).string();
   try {
     if (leads) return lead(run, material, resumed);
     crew.serve(run, material);
@@ -160,6 +202,8 @@ json run_on_ranks(const MpiCommand& command, Progress& progress, std::atomic<boo
   } catch (const Stopped&) {
     throw Stopped("interrupted; " + how);
   } catch (const CollectiveError& error) {
+    throw CollectiveError(std::string(error.what()) + "; " + how);
+  } catch (const ChannelClosed& error) {
     throw CollectiveError(std::string(error.what()) + "; " + how);
   }
 }

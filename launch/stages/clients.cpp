@@ -202,13 +202,16 @@ std::string client_name(std::size_t index, std::size_t count) {
   return "client-" + std::string(digits - std::min(digits, number.size()), '0') + number;
 }
 
-void train_some(const Run& run, const Material& material, const std::vector<std::size_t>& clients) {
+void train_some(const Run& run, const Material& material, const std::vector<std::size_t>& clients,
+                const std::function<void(const ClientRecord&)>& on_done) {
   std::vector<ClientPlan> plans;
   for (const std::size_t i : clients) plans.push_back(plan_client(run.job, material, i));
   const std::size_t honest = honest_clients(run.job, material);
   std::atomic<bool> first_step{false};
   run_plans(run, plans, [&](std::size_t i) {
-    ClientWork(run, plans[i], i, clients[i] >= honest, first_step).done();
+    const ClientRecord record =
+        ClientWork(run, plans[i], i, clients[i] >= honest, first_step).done();
+    if (on_done) on_done(record);
     run.progress.finish(i, plans[i].architecture);
   });
   run.progress.end_stage(std::to_string(plans.size()) + " clients trained");

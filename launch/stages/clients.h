@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -26,8 +27,10 @@ ClientRecord client_record(const nlohmann::json& json);
 // "client-00", …: sorted by name they are in the order of the split.
 std::string client_name(std::size_t index, std::size_t count);
 
-// Trains those of these clients that are not done yet and remembers them in the run folder.
-void train_some(const Run& run, const Material& material, const std::vector<std::size_t>& clients);
+// Trains those of these clients that are not done yet and remembers them in the run folder; each
+// is then handed to on_done, from any worker.
+void train_some(const Run& run, const Material& material, const std::vector<std::size_t>& clients,
+                const std::function<void(const ClientRecord&)>& on_done = {});
 
 // Trains every client that is not done yet, at most run.workers at once, and sends each update
 // through the federation. In the order of the split; the same whatever the number of workers.

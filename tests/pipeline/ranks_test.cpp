@@ -9,6 +9,7 @@ namespace fedstill::testing {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class Ranks : public Pipeline {
  protected:
@@ -18,9 +19,12 @@ class Ranks : public Pipeline {
   }
 
   static std::unique_ptr<Process> start(int ranks, const std::filesystem::path& run,
-                                        const std::vector<std::string>& more = {}) {
-    std::vector<std::string> words{"-n",   std::to_string(ranks), "--oversubscribe", "--bind-to",
-                                   "none", FEDSTILL_PROGRAM};
+                                        const std::vector<std::string>& more = {},
+                                        const std::vector<std::string>& through = {}) {
+    std::vector<std::string> words{"-n", std::to_string(ranks), "--oversubscribe", "--bind-to",
+                                   "none"};
+    words.insert(words.end(), through.begin(), through.end());
+    words.push_back(FEDSTILL_PROGRAM);
     std::vector<std::string> job = small_job(run, more);
     job.front() = "mpi";
     words.insert(words.end(), job.begin(), job.end());
@@ -43,6 +47,32 @@ TEST_F(Ranks, WithOneDistillerTheStudentIsThatOfOneProcess) {
   }
   EXPECT_EQ(report_of(folder).at("bundle").at("sha256"),
             report_of(reference()).at("bundle").at("sha256"));
+}
+
+TEST_F(Ranks, TheOthersNeedNothingOfTheRunFolderOfTheFirst) {
+  if (std::system("unshare -m true 2>/dev/null") != 0) GTEST_SKIP() << "may not mount here";
+  const auto folder = fresh("ranks-own-disks");
+  std::filesystem::create_directories(folder);
+  const auto job = start(3, folder, kOneDistiller,
+                         {"sh", "-c",
+                          "[ $OMPI_COMM_WORLD_RANK != 0 ] || exec \"$@\"\n"
+                          "exec unshare -m sh -c 'mount -t tmpfs own \"$0\" && exec \"$@\"' " +
+                              folder.string() + " \"$@\"",
+                          "sh"});
+  EXPECT_EQ(job->wait(), 0) << job->err();
+  EXPECT_EQ(student_of(folder), student_of(reference()));
+  EXPECT_FALSE(std::filesystem::exists(folder / "ranks"));
+  EXPECT_THAT(text_of(folder / "events.jsonl"), HasSubstr("client_arrived"));
+}
+
+TEST_F(Ranks, CoordinatorsTrainNoClientsAndTheOthersNoStudent) {
+  const auto folder = fresh("ranks-coordinators");
+  run(3, folder, {"--set", "ranks.coordinators=1"});
+  EXPECT_EQ(student_of(folder), student_of(reference()));
+  EXPECT_THAT(text_of(folder / "events.jsonl"), Not(HasSubstr("client_started")));
+  const auto all = start(2, fresh("ranks-no-clients"), {"--set", "ranks.coordinators=2"});
+  EXPECT_EQ(all->wait(), 3);
+  EXPECT_THAT(all->err(), HasSubstr("ranks.coordinators = 2 of 2 ranks leaves none"));
 }
 
 TEST_F(Ranks, AllTogetherMakeAStudentAsGood) {
