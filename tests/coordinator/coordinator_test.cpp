@@ -184,6 +184,29 @@ TEST_F(CoordinatorTest, WhatArrivedWithAnotherHashIsRefused) {
   EXPECT_TRUE(upload("a", body).accepted);
 }
 
+TEST_F(CoordinatorTest, ChunksAgainOutOfOrderOrMissing) {
+  const std::vector<std::byte> model = encode_model(tiny_update(1));
+  const std::string sha256 = sha256_hex(model);
+  const auto piece = [&](std::size_t begin, std::size_t end) {
+    return tell("a", BlobChunk{sha256, begin},
+                {model.begin() + static_cast<std::ptrdiff_t>(begin),
+                 model.begin() + static_cast<std::ptrdiff_t>(end)});
+  };
+  const auto written = [](const Message& answer) { return std::get<BlobProgress>(answer).offset; };
+  join("a");
+  tell("a", BlobOffer{sha256, model.size(), "update"});
+  EXPECT_EQ(written(piece(0, 50)), 50U);
+  EXPECT_EQ(written(piece(0, 50)), 50U);
+  EXPECT_EQ(written(piece(20, 60)), 60U);
+  EXPECT_THROW(piece(100, 150), DecodeError);  // the connection ends; what is there stays
+  coordinator_->leave("a", now_);
+  join("a");
+  const Message again = tell("a", BlobOffer{sha256, model.size(), "update"});
+  EXPECT_EQ(std::get<BlobRequest>(again).offset, 60U);
+  EXPECT_EQ(written(piece(60, model.size())), model.size());
+  EXPECT_TRUE(std::get<Acknowledgement>(tell("a", claim("a", model))).accepted);
+}
+
 TEST_F(CoordinatorTest, AnOfferMustFit) {
   join("a");
   const std::string sha256(64, 'c');

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -43,10 +44,21 @@ class Process {
   Process& operator=(const Process&) = delete;
 
   void signal(int number) const { ::kill(pid_, number); }
+  pid_t pid() const { return pid_; }
   std::vector<pid_t> children() const {
     const std::string pid = std::to_string(pid_);
     std::ifstream list("/proc/" + pid + "/task/" + pid + "/children");
     return {std::istream_iterator<pid_t>(list), {}};
+  }
+
+  // Whether it ends by itself within the time.
+  bool ends_within(std::chrono::microseconds time) const {
+    const int handle = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
+    pollfd ended{handle, POLLIN, 0};
+    const timespec most{time.count() / 1'000'000, time.count() % 1'000'000 * 1000};
+    const bool has_ended = ::ppoll(&ended, 1, &most, nullptr) > 0;
+    ::close(handle);
+    return has_ended;
   }
 
   // The exit code, or minus the signal that ended it.

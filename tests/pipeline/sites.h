@@ -49,6 +49,7 @@ class Sites : public Pipeline {
   }
 
   std::filesystem::path state() const { return work_ / "state"; }
+  std::filesystem::path state_of(std::size_t client) const { return work_ / client_of(client); }
   std::filesystem::path events() const { return state() / "events.jsonl"; }
   std::string revoked() const { return (work_ / "revoked.txt").string(); }
 
@@ -68,7 +69,8 @@ class Sites : public Pipeline {
     port_ = found.substr(0, found.find_first_not_of("0123456789"));
   }
   std::vector<std::string> whom(const std::string& command, const std::string& name) const {
-    return {command, "--coordinator", "127.0.0.1:" + port_, "--identity", identity(name).string()};
+    const std::string& port = command == "client" && !line_.empty() ? line_ : port_;
+    return {command, "--coordinator", "127.0.0.1:" + port, "--identity", identity(name).string()};
   }
   Finished ask(const std::string& what, const std::string& argument = "") const {
     std::vector<std::string> words = whom(what, "ops");
@@ -80,8 +82,8 @@ class Sites : public Pipeline {
     std::vector<std::string> words = whom("client", client_of(i));
     for (const std::string& word :
          {std::string("--data"), "idx:" + (*certificates_ / "sites" / client_of(i)).string(),
-          std::string("--model"), kModels[i], std::string("--state"),
-          (work_ / client_of(i)).string(), std::string("--threads"), std::string("1")}) {
+          std::string("--model"), kModels[i], std::string("--state"), state_of(i).string(),
+          std::string("--threads"), std::string("1")}) {
       words.push_back(word);
     }
     words.insert(words.end(), more.begin(), more.end());
@@ -106,7 +108,7 @@ class Sites : public Pipeline {
 
   static inline std::unique_ptr<TempFolder> certificates_;
   TempFolder work_;
-  std::string port_;
+  std::string port_, line_;  // the coordinator's; where clients dial instead, if anywhere
   std::unique_ptr<Process> coordinator_;
   std::map<std::size_t, std::unique_ptr<Process>> clients_;
 };
