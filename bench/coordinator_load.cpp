@@ -231,11 +231,7 @@ void stored(const Settings& settings) {
   fs::remove_all(folder);
 }
 
-}  // namespace
-}  // namespace fedstill
-
-int main(int argc, char** argv) {
-  using namespace fedstill;
+int run(int argc, char** argv) {
   Settings settings;
   parse(argc, argv,
         {{"--case", [&](const char* text) { settings.cases = text; }},
@@ -257,4 +253,10 @@ int main(int argc, char** argv) {
   if (wanted("stream")) uploads(settings, settings.stream_gigabytes, 1);
   if (wanted("uploads")) uploads(settings, settings.gigabytes, settings.clients);
   if (wanted("stored")) stored(settings);
+  return 0;
 }
+
+}  // namespace
+}  // namespace fedstill
+
+int main(int argc, char** argv) { return fedstill::run(argc, argv); }
