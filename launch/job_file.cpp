@@ -233,7 +233,8 @@ void apply_assignment(Job& job, const std::string& assignment) {
   const std::size_t equals = assignment.find('=');
   if (equals == std::string::npos) throw JobError(where + ": expected section.key=value");
   const auto settings = settings_of(job);
-  const Setting& setting = find_setting(settings, assignment.substr(0, equals), where);
+  const std::string name = assignment.substr(0, equals);
+  const Setting& setting = find_setting(settings, name, where);
   const toml::table table = parse_assigned(setting, assignment.substr(equals + 1), where);
   const toml::node* node = table.get("value");
   if (node == nullptr || table.size() != 1) throw JobError(where + ": expected one value");
