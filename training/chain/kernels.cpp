@@ -1,6 +1,6 @@
 #include "training/chain/kernels.h"
 
-#include "training/chain/kernel_conv_loops.h"
+#include "training/chain/kernel_table.h"
 
 namespace fedstill::chain {
 

@@ -1,5 +1,5 @@
 // Compiled for AVX-512; reached only where the processor has it.
-#include "training/chain/kernel_conv_loops.h"
+#include "training/chain/kernel_table.h"
 
 namespace fedstill::chain {
 

@@ -1,35 +1,12 @@
 #pragma once
 
-// Every kernels_*.cpp includes these loops and is compiled for its own instruction set, hence the
-// internal linkage: a copy made for one processor must never be linked into another's table. For
-// the same reason nothing of the standard library may be called here.
+// Linear layers, as kernel_panels.h says.
 
-#include <cstdint>
-
-#include "training/chain/kernels.h"
+#include "training/chain/kernel_panels.h"
 
 // NOLINTBEGIN(misc-definitions-in-headers): one copy for each kernels_*.cpp is what is wanted.
 namespace fedstill::chain {
 namespace {
-
-// One panel; the compiler takes as many registers as the instruction set needs for it.
-using Panel = float __attribute__((vector_size(64)));
-using LoosePanel = float __attribute__((vector_size(64), aligned(4), may_alias));
-using Places = std::int32_t __attribute__((vector_size(64)));
-using LoosePlaces = std::int32_t __attribute__((vector_size(64), aligned(4), may_alias));
-
-inline Panel load(const float* from) { return *reinterpret_cast<const LoosePanel*>(from); }
-inline void store(float* to, const Panel& value) { *reinterpret_cast<LoosePanel*>(to) = value; }
-inline std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-
-inline float total(const Panel& panel) {
-  float half[8];
-  for (int i = 0; i < 8; ++i) half[i] = panel[i] + panel[i + 8];
-  for (int n = 4; n > 0; n /= 2) {
-    for (int i = 0; i < n; ++i) half[i] += half[i + n];
-  }
-  return half[0];
-}
 
 // Inputs are taken in blocks that leave room in the first-level cache for all rows of the batch.
 constexpr std::int64_t kForwardBlock = 512, kBackwardBlock = 256;
@@ -125,28 +102,6 @@ void linear_back_loop(const LinearPart& part, const float* d, const float* scale
   } else {
     linear_back_blocks<kOut, true>(part, d, scaled, d_stride, dx);
   }
-}
-
-inline void add_loop(float scale, const float* x, float* y, std::int64_t count) {
-  for (std::int64_t i = 0; i < count; ++i) y[i] += scale * x[i];
-}
-
-inline void normalise_loop(const std::uint8_t* x, std::int64_t count, float mean, float scale,
-                           float* y) {
-  for (std::int64_t i = 0; i < count; ++i) y[i] = (static_cast<float>(x[i]) - mean) * scale;
-}
-
-// Adding 1.5 · 2^16 leaves 36 bits behind the point: what is below is rounded, half to even.
-inline bool add_exactly_loop(double weight, const float* x, double* sums, std::int64_t count) {
-  constexpr double kRounder = 98304.0, kLimit = 32768.0;
-  std::int64_t outside = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const double product = static_cast<double>(x[i]) * weight;
-    outside |= static_cast<std::int64_t>(!(product < kLimit && product > -kLimit));
-    const double shifted = product + kRounder;
-    sums[i] += shifted - kRounder;
-  }
-  return outside == 0;
 }
 
 }  // namespace

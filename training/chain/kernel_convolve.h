@@ -1,0 +1,75 @@
+#pragma once
+
+// Forward of a convolution, as kernel_panels.h says.
+
+#include <utility>
+
+#include "training/chain/kernel_panels.h"
+
+// NOLINTBEGIN(misc-definitions-in-headers): one copy for each kernels_*.cpp is what is wanted.
+namespace fedstill::chain {
+namespace {
+
+// Output channels lie across a register, so that one input value serves a panel of them.
+template <int kPositions, int kPanels>
+void convolve_tile(const ConvRow& row, std::int64_t first, const float* weights, const float* bias,
+                   float* out) {
+  const std::int64_t step = row.step, panel = row.kernel_rows * row.kernel_row * kPanel;
+  Panel sums[kPositions][kPanels];
+  for (int v = 0; v < kPanels; ++v) {
+    for (int p = 0; p < kPositions; ++p) sums[p][v] = load(bias + v * kPanel);
+  }
+  const float* w = weights;
+  for (std::int64_t ky = 0; ky < row.kernel_rows; ++ky) {
+    const float* const x = row.x + ky * row.row + first * step;
+    // Three positions share a pointer: more pointers than registers would spill.
+    const float* bases[(kPositions + 2) / 3];
+    for (int p = 0; p < kPositions; p += 3) bases[p / 3] = x + p * step;
+    for (std::int64_t k = 0; k < row.kernel_row; ++k, w += kPanel) {
+      Panel column[kPanels];
+      for (int v = 0; v < kPanels; ++v) column[v] = load(w + v * panel);
+      for (int p = 0; p < kPositions; ++p) {
+        const float value = bases[p / 3][(p % 3) * step + k];
+        for (int v = 0; v < kPanels; ++v) sums[p][v] += column[v] * value;
+      }
+    }
+  }
+  for (int p = 0; p < kPositions; ++p) {
+    for (int v = 0; v < kPanels; ++v) {
+      store(out + ((first + p) * kPanels + v) * kPanel, sums[p][v]);
+    }
+  }
+}
+
+using ConvolveTile = void (*)(const ConvRow&, std::int64_t, const float*, const float*, float*);
+template <int kPanels, int... kSizes>
+ConvolveTile convolve_tile_of(int positions, std::integer_sequence<int, kSizes...>) {
+  static constexpr ConvolveTile tiles[] = {convolve_tile<kSizes + 1, kPanels>...};
+  return tiles[positions - 1];
+}
+
+// A row is cut into tiles of one size; the last one may do a few positions again.
+template <int kTile, int kPanels>
+void convolve_panels(const ConvRow& row, const float* weights, const float* bias, float* out) {
+  const std::int64_t tiles = (row.positions + kTile - 1) / kTile;
+  const std::int64_t size = (row.positions + tiles - 1) / tiles;
+  const ConvolveTile run =
+      convolve_tile_of<kPanels>(static_cast<int>(size), std::make_integer_sequence<int, kTile>());
+  for (std::int64_t tile = 0; tile < tiles; ++tile) {
+    run(row, smaller(tile * size, row.positions - size), weights, bias, out);
+  }
+}
+
+template <int kTile>
+void convolve_loop(const ConvRow& row, const float* weights, const float* bias, std::int64_t panels,
+                   float* out) {
+  if (panels == 2) {
+    convolve_panels<kTile, 2>(row, weights, bias, out);
+  } else {
+    convolve_panels<kTile, 1>(row, weights, bias, out);
+  }
+}
+
+}  // namespace
+}  // namespace fedstill::chain
+// NOLINTEND(misc-definitions-in-headers)
