@@ -115,6 +115,7 @@ void run(const CertCommand& command) {
 
 void run(const BenchCommand& command) {
   const BenchResult found = run_bench(command, stop_requested());
+  if (found.data.is_null()) return;  // rank 0 tells
   print(found.data, found.text, found.json);
 }
 

@@ -16,7 +16,8 @@ struct BenchResult {
 };
 
 // Measures what the command names. A part that this machine lacks the means for (another program to
-// compare with) is left out, and the result says so. Throws Stopped when stop is set.
+// compare with) is left out, and the result says so. On ranks other than 0 data is null: rank 0
+// tells. Throws Stopped when stop is set.
 BenchResult run_bench(const BenchCommand& command, std::atomic<bool>& stop);
 
 }  // namespace fedstill

@@ -16,7 +16,7 @@ struct BenchOutput {
 // set comes from the workload.
 struct BenchSimulateCommand {
   std::string workload = "W1";
-  std::string model, data = "fashion-mnist", split = "iid", engine = "auto", dtype = "fp32";
+  std::string model, data = "fashion-mnist", split = "iid", engine = "auto";
   std::string weighting = "samples";
   double alpha = 0.1;
   std::optional<std::int64_t> clients, images, per_round, rounds, batch, epochs;
@@ -24,7 +24,8 @@ struct BenchSimulateCommand {
   double server_learning_rate = 1.0;
   std::int64_t workers = 1, repeats = 1;
   std::uint64_t seed = 0;
-  bool alone = false;
+  bool alone = false;  // without the bare loop
+  bool mpi = false;    // the ranks of mpirun share the clients of a round
   BenchOutput output;
 };
 

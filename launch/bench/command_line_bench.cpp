@@ -46,10 +46,12 @@ void add_simulate_bench(CLI::App& bench, BenchSimulateCommand& c) {
       ->check(CLI::Range(1, 100));
   app.add_option("--seed", c.seed, "of weights, shards, sampling and order");
   app.add_flag("--alone", c.alone, "without the bare loop");
+  app.add_flag("--mpi", c.mpi, "the ranks of mpirun share the clients of every round");
   add_output(app, c.output);
   app.footer(R"(Examples:
   FEDSTILL_BENCH_PYTHON=python3 fedstill bench simulate --workload W1 --repeats 3
   fedstill bench simulate --workload W1 --clients 100000 --alone
+  mpirun -np 2 fedstill bench simulate --workload W2 --mpi --alone
   fedstill bench simulate --model resnet8 --split dirichlet-clients --rounds 20 --alone
 
 The bare loop needs a Python that imports torch: FEDSTILL_BENCH_PYTHON names it.)");

@@ -2,16 +2,21 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+#include <memory>
 #include <numeric>
+#include <optional>
 
+#include "collective/mpi/mpi.h"
 #include "launch/bench/bare_loop.h"
 #include "launch/bench/federation.h"
 #include "launch/machine.h"
 #include "launch/text_table.h"
+#include "model/sha256.h"
 #include "training/predict.h"
 #include "training/threads.h"
 
@@ -19,6 +24,28 @@ namespace fedstill {
 namespace {
 
 using nlohmann::json;
+
+// The ranks of mpirun, or none.
+class Ranks {
+ public:
+  explicit Ranks(bool wanted) {
+    if (!wanted) return;
+    session_.emplace();
+    mpi::Options options;
+    options.deadline = std::chrono::hours(24);  // rank 0 alone runs the bare loop
+    group_ = mpi::make(*session_, options);
+  }
+  Collective* group() const { return group_.get(); }
+  int size() const { return group_ ? group_->size() : 1; }
+  bool lead() const { return !group_ || group_->rank() == 0; }
+  void meet() const {
+    if (group_) group_->barrier().wait();
+  }
+
+ private:
+  std::optional<mpi::Session> session_;
+  std::unique_ptr<Collective> group_;
+};
 
 ImageView whole(const Dataset& dataset) {
   ImageView view{dataset.images, std::vector<std::int64_t>(dataset.labels.size())};
@@ -63,12 +90,20 @@ const SimulationResult& median(std::vector<SimulationResult>& repeats) {
 
 double rate(const SimulationResult& r) { return static_cast<double>(r.trainings) / r.seconds; }
 
+// Of all weights, to tell whether two runs ended the same.
+std::string hash_of(const Graph& model) {
+  Sha256 hash;
+  for (const auto& [name, tensor] : model.tensors) hash.update(tensor.bytes());
+  return hash.hex();
+}
+
 json to_json(const SimulationResult& r, const std::vector<SimulationResult>& repeats) {
   json seconds = json::array();
   for (const auto& repeat : repeats) seconds.push_back(repeat.seconds);
   return {{"trainings_per_second", rate(r)},  {"seconds", r.seconds},
           {"seconds_of_repeats", seconds},    {"start_up_seconds", r.start_up_seconds},
-          {"test_accuracy", r.test_accuracy}, {"peak_rss_bytes", r.memory_bytes}};
+          {"test_accuracy", r.test_accuracy}, {"trained_sha256", hash_of(r.trained)},
+          {"peak_rss_bytes", r.memory_bytes}};
 }
 
 double largest_difference(const Graph& a, const Graph& b) {
@@ -103,60 +138,78 @@ std::string python() {
   return named == nullptr ? "python3" : named;
 }
 
-std::string headline(const BenchFederation& f, const std::string& engine) {
+std::string headline(const BenchFederation& f, const std::string& engine, int ranks) {
   const Workload& w = f.workload;
   return f.name + ": " + grouped(f.shards.clients()) + " clients of " + grouped(w.images) +
          " images, " + grouped(w.per_round) + " a round, " + grouped(w.rounds) +
          " rounds, batches of " + grouped(w.steps.batch) + ", learning rate " +
          text_of("%g", w.steps.learning_rate) + "; " + engine +
-         ", workers: " + std::to_string(f.options.workers) + "\n\n";
+         ", workers: " + std::to_string(f.options.workers) +
+         (ranks > 1 ? " on each of " + std::to_string(ranks) + " ranks" : "") + "\n\n";
+}
+
+// All repeats of both programs, in turn.
+struct Measured {
+  std::vector<SimulationResult> ours, bare;
+  std::string missing;  // why there is no bare loop
+};
+
+Measured measure(const BenchSimulateCommand& command, const BenchFederation& f,
+                 const Engine& engine, const Ranks& ranks, std::atomic<bool>& stop) {
+  Progress progress(std::cerr, terminal_progress(command.output.quiet || !ranks.lead()));
+  const double start_up = seconds_since_process_start();
+  Measured found;
+  if (command.alone) found.missing = "the bare loop was not asked for";
+  for (std::int64_t i = 0; i < command.repeats; ++i) {
+    ranks.meet();
+    found.ours.push_back(run_ours(f, engine, start_up, progress, stop));
+    if (!found.missing.empty() || !ranks.lead()) continue;
+    BareLoop loop = run_bare_loop(f, python(), progress, stop);
+    found.missing = loop.missing;
+    if (loop.result) found.bare.push_back(std::move(*loop.result));
+  }
+  return found;
+}
+
+// Adds the bare loop's side and returns the lines below the table.
+std::string compare(const SimulationResult& mine, Measured& found, json& data,
+                    std::vector<std::vector<std::string>>& rows) {
+  if (found.bare.empty()) {
+    data["bare_loop_missing"] = found.missing;
+    return found.missing + "\n";
+  }
+  const SimulationResult& theirs = median(found.bare);
+  const double times = rate(mine) / rate(theirs);
+  const double apart = largest_difference(mine.trained, theirs.trained);
+  rows.push_back(row("bare PyTorch loop", theirs));
+  data["bare_loop"] = to_json(theirs, found.bare);
+  data["times_bare_loop"] = times;
+  data["largest_weight_difference"] = apart;
+  return text_of("%.2f × the bare loop; ", times) +
+         text_of("the trained weights differ by at most %.1e\n", apart);
 }
 
 }  // namespace
 
 BenchResult bench_simulate(const BenchSimulateCommand& command, std::atomic<bool>& stop) {
-  Progress progress(std::cerr, terminal_progress(command.output.quiet));
-  const BenchFederation f = make_federation(command);
+  const Ranks ranks(command.mpi);
+  BenchFederation f = make_federation(command);
+  f.options.group = ranks.group();
   const BenchEngine engine = make_engine(f, command);
-  const double start_up = seconds_since_process_start();
-  std::vector<SimulationResult> ours, bare;
-  std::string missing = command.alone ? "the bare loop was not asked for" : "";
-  for (std::int64_t i = 0; i < command.repeats; ++i) {
-    ours.push_back(run_ours(f, *engine.engine, start_up, progress, stop));
-    if (!missing.empty()) continue;
-    BareLoop loop = run_bare_loop(f, python(), progress, stop);
-    missing = loop.missing;
-    if (loop.result) bare.push_back(std::move(*loop.result));
-  }
-  const SimulationResult& mine = median(ours);
+  Measured found = measure(command, f, *engine.engine, ranks, stop);
   BenchResult result;
   result.json = command.output.json;
-  result.data = {{"status", "success"},
-                 {"workload", f.name},
-                 {"engine", engine.name},
-                 {"workers", f.options.workers},
-                 {"seed", command.seed},
-                 {"machine", machine_json()},
-                 {"fedstill", to_json(mine, ours)}};
+  if (!ranks.lead()) return result;
+  const SimulationResult& mine = median(found.ours);
+  result.data = {{"status", "success"},       {"workload", f.name},
+                 {"engine", engine.name},     {"workers", f.options.workers},
+                 {"ranks", ranks.size()},     {"seed", command.seed},
+                 {"machine", machine_json()}, {"fedstill", to_json(mine, found.ours)}};
   std::vector<std::vector<std::string>> rows{
       {"", "", "trainings/s", "seconds", "start-up s", "test accuracy %", "peak memory MB"},
       row("fedstill", mine)};
-  std::string after;
-  if (bare.empty()) {
-    result.data["bare_loop_missing"] = missing;
-    after = missing + "\n";
-  } else {
-    const SimulationResult& theirs = median(bare);
-    const double times = rate(mine) / rate(theirs);
-    const double apart = largest_difference(mine.trained, theirs.trained);
-    rows.push_back(row("bare PyTorch loop", theirs));
-    result.data["bare_loop"] = to_json(theirs, bare);
-    result.data["times_bare_loop"] = times;
-    result.data["largest_weight_difference"] = apart;
-    after = text_of("%.2f × the bare loop; ", times) +
-            text_of("the trained weights differ by at most %.1e\n", apart);
-  }
-  result.text = headline(f, engine.name) + text_table(std::move(rows)) + "\n" + after;
+  const std::string after = compare(mine, found, result.data, rows);
+  result.text = headline(f, engine.name, ranks.size()) + text_table(std::move(rows)) + "\n" + after;
   return result;
 }
 

@@ -128,5 +128,22 @@ TEST_F(Ranks, AWrongSettingIsSaid) {
   EXPECT_THAT(job->err(), HasSubstr("distillation.ranks"));
 }
 
+TEST_F(Ranks, FedAvgIsThatOfOneProcess) {
+  const std::vector<std::string> command{
+      "bench",   "simulate",    "--data", "synthetic", "--clients", "50",     "--json",
+      "--quiet", "--per-round", "7",      "--rounds",  "3",         "--alone"};
+  const auto trained = [](Process& job) {
+    EXPECT_EQ(job.wait(), 0) << job.err();
+    const nlohmann::json found = nlohmann::json::parse(job.out());
+    return found.at("fedstill").at("trained_sha256").get<std::string>();
+  };
+  std::vector<std::string> words{"-n",        "3",    "--oversubscribe",
+                                 "--bind-to", "none", FEDSTILL_PROGRAM};
+  words.insert(words.end(), command.begin(), command.end());
+  words.emplace_back("--mpi");
+  Process ranks(words, FEDSTILL_MPIEXEC), alone(command);
+  EXPECT_EQ(trained(ranks), trained(alone));
+}
+
 }  // namespace
 }  // namespace fedstill::testing

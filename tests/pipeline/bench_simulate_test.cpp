@@ -1,0 +1,66 @@
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "tests/launch/process.h"
+
+// The measurement that needs no job, with the real program.
+namespace fedstill::testing {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+std::vector<std::string> simulate(const std::vector<std::string>& more) {
+  std::vector<std::string> words{"bench",     "simulate", "--data",  "synthetic",
+                                 "--clients", "50",       "--quiet", "--json"};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+json measured(const std::vector<std::string>& more) {
+  Process program(simulate(more));
+  EXPECT_EQ(program.wait(), 0) << program.err();
+  return json::parse(program.out());
+}
+
+TEST(BenchSimulate, WorkersDoNotChangeTheModel) {
+  const json one = measured({"--alone"}), three = measured({"--alone", "--workers", "3"});
+  EXPECT_EQ(one.at("engine"), "closed-form");
+  EXPECT_EQ(one.at("fedstill").at("trained_sha256"), three.at("fedstill").at("trained_sha256"));
+  EXPECT_GT(one.at("fedstill").at("test_accuracy"), 0.15);
+}
+
+TEST(BenchSimulate, TakesAnyModelAndAnySplit) {
+  const json found =
+      measured({"--alone", "--model", "resnet8", "--split", "dirichlet-clients", "--rounds", "1",
+                "--per-round", "2", "--weighting", "uniform", "--repeats", "2"});
+  EXPECT_EQ(found.at("engine"), "autograd");
+  EXPECT_EQ(found.at("fedstill").at("seconds_of_repeats").size(), 2U);
+}
+
+TEST(BenchSimulate, WithoutTorchItSaysWhatIsMissing) {
+  ::setenv("FEDSTILL_BENCH_PYTHON", "no-such-python", 1);
+  const json found = measured({});
+  ::unsetenv("FEDSTILL_BENCH_PYTHON");
+  EXPECT_FALSE(found.contains("bare_loop"));
+  EXPECT_THAT(found.at("bare_loop_missing"), HasSubstr("FEDSTILL_BENCH_PYTHON"));
+}
+
+TEST(BenchSimulate, RefusesWhatCannotBe) {
+  for (const auto& [words, code, message] :
+       std::vector<std::tuple<std::vector<std::string>, int, std::string>>{
+           {{"--per-round", "51"}, 2, "only 50 clients"},
+           {{"--images", "7000"}, 4, "6000"},
+           {{"--model", "resnet9"}, 2, "resnet9"},
+           {{"--model", "resnet8", "--engine", "closed-form"}, 2, "BatchNorm"},
+           {{"--lr", "1e30"}, 8, "diverged"}}) {
+    Process program(simulate(words));
+    EXPECT_EQ(program.wait(), code) << program.err();
+    EXPECT_THAT(program.err(), HasSubstr(message));
+  }
+}
+
+}  // namespace
+}  // namespace fedstill::testing
