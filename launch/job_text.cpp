@@ -7,6 +7,8 @@
 namespace fedstill {
 namespace {
 
+constexpr std::string_view kBeforeAString = "\n=[,{.";
+
 // The text behind a comment or string that begins at its first character; a string without an end
 // goes to the end of its line, where the parser will complain.
 std::string_view behind(std::string_view text) {
@@ -14,7 +16,8 @@ std::string_view behind(std::string_view text) {
   for (std::size_t i = 1; i < text.size(); ++i) {
     if (text[i] == '\n') return text.substr(i);
     if (text[i] == opening && opening != '#') return text.substr(i + 1);
-    if (text[i] == '\\' && opening == '"') ++i;
+    const bool escapes = text[i] == '\\' && opening == '"';
+    if (escapes && i + 1 < text.size() && text[i + 1] != '\n') ++i;
   }
   return {};
 }
@@ -25,6 +28,7 @@ void check_job_text(std::string_view text, const std::string& origin) {
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   int line = 1;
+  char before = '\n';  // the last character that is not a blank
   const auto fail = [&](const char* what) {
     throw JobError("[job] " + origin + ":" + std::to_string(line) + ": " + what);
   };
@@ -36,8 +40,13 @@ void check_job_text(std::string_view text, const std::string& origin) {
     if ((static_cast<unsigned char>(c) & 0x80U) != 0) {
       fail("found a character that is not ASCII outside of a string or comment");
     }
+    const bool quotes = c == '"' || c == '\'';
+    if (quotes && kBeforeAString.find(before) == std::string_view::npos) {
+      fail("found a quote where no string can begin");
+    }
     if (c == '\n') ++line;
-    if (c == '#' || c == '"' || c == '\'') {
+    if (c != ' ' && c != '\t' && c != '\r') before = c;
+    if (quotes || c == '#') {
       text = behind(text);
     } else {
       text.remove_prefix(1);
