@@ -1,9 +1,8 @@
 // What large updates cost the coordinator, over TLS and through all its checks: memory with eight
 // uploads at once, memory with many stored updates, the speed of one stream with hash and disk
 // beside a plain copy with a hash in the same run, and how long anybody else waits meanwhile.
-//   fedstill_bench_coordinator_load --folder DIR [--case uploads,stream,stored] [--gigabytes 1]
-//   [--clients 8]
-//                              [--stream-gigabytes 3] [--updates 1000]
+//   fedstill_bench_coordinator_load --folder DIR [--case sources,uploads,stream,stored]
+//       [--gigabytes 1] [--clients 8] [--stream-gigabytes 3] [--updates 1000]
 #include <fcntl.h>
 
 #include <cstring>
@@ -30,13 +29,14 @@ struct Settings {
   int clients = 8, updates = 1000;
 };
 
-// A valid update of about so many bytes, all hidden units of one layer.
+// A valid update of about so many bytes, nearly all of them in one layer.
 Graph large_update(std::uint64_t bytes) {
-  constexpr std::int64_t kPerUnit = 4 * (16 + 1 + 3 + 1);
-  const auto hidden = static_cast<std::int64_t>(bytes) / kPerUnit;
+  const std::int64_t in = bytes > 100'000'000 ? 16'384 : 256;
+  const auto out = static_cast<std::int64_t>(bytes) / (4 * in);
   GraphBuilder builder("large", {1, 4, 4}, 1);
   const int flat = builder.unary(0, Op::kFlatten);
-  const int wide = builder.unary(builder.linear(flat, hidden), Op::kReLU);
+  const int first = builder.unary(builder.linear(flat, in), Op::kReLU);
+  const int wide = builder.unary(builder.linear(first, out), Op::kReLU);
   const int confidence = builder.unary(builder.linear(wide, 1), Op::kSigmoid);
   const int reshaped = builder.reshape(confidence, {});
   Graph graph = std::move(builder).finish(builder.linear(wide, 3));
@@ -139,13 +139,23 @@ double copy_and_hash(const fs::path& from, const fs::path& to) {
   return seconds;
 }
 
+// An update of so many bytes, written by a process of its own and kept for the next run.
+fs::path source_of(const Settings& settings, double gigabytes) {
+  const auto bytes = static_cast<std::uint64_t>(gigabytes * 1e9);
+  const fs::path source = settings.folder / ("source-" + std::to_string(bytes));
+  if (fs::exists(source)) return source;
+  ClientProcess writer([&](std::uint16_t) { write_model(source, large_update(bytes)); });
+  writer.start(1);
+  if (!writer.wait()) throw std::runtime_error("no source");
+  return source;
+}
+
 // Clients with updates of so many bytes, all at once, beside the floor.
 void uploads(const Settings& settings, double gigabytes, int clients) {
-  const fs::path folder = settings.folder / "uploads", source = settings.folder / "source";
+  const fs::path folder = settings.folder / "uploads";
   fs::remove_all(folder);
-  const auto bytes = static_cast<std::uint64_t>(gigabytes * 1e9);
+  const fs::path source = source_of(settings, gigabytes);
   Keys keys;
-  ClientProcess writer([&](std::uint16_t) { write_model(source, large_update(bytes)); });
   std::vector<Credentials> who;
   for (int i = 0; i < clients; ++i)
     who.push_back(keys.authority.client("site-" + std::to_string(i)));
@@ -171,8 +181,6 @@ void uploads(const Settings& settings, double gigabytes, int clients) {
     std::printf("  %.1f s in all, %.2f GB/s; the longest wait for an answer meanwhile %.2f s\n",
                 seconds, gigabytes * clients / seconds, longest);
   });
-  writer.start(1);
-  if (!writer.wait()) throw std::runtime_error("no source");
   const double floor = copy_and_hash(source, settings.folder / "copy");
   std::printf("%d upload(s) of %.2f GB; floor: copy with SHA-256 and fsync %.2f s, %.2f GB/s\n",
               clients, gigabytes, floor, gigabytes / floor);
@@ -194,7 +202,6 @@ void uploads(const Settings& settings, double gigabytes, int clients) {
         before, most, most - before, own_most - own_before, is_good ? "" : "  FAILED");
   }
   fs::remove_all(folder);
-  fs::remove(source);
 }
 
 // Without sockets: many accepted updates, and the same taken up after a restart.
@@ -242,7 +249,7 @@ int run(int argc, char** argv) {
          {"--clients", [&](const char* text) { settings.clients = std::stoi(text); }},
          {"--updates", [&](const char* text) { settings.updates = std::stoi(text); }}});
   if (settings.folder.empty()) {
-    std::cerr << "--folder DIR is needed: gigabytes are written there, and removed\n";
+    std::cerr << "--folder DIR is needed: gigabytes are written there\n";
     return 2;
   }
   std::filesystem::create_directories(settings.folder);
@@ -250,6 +257,10 @@ int run(int argc, char** argv) {
   const auto wanted = [&](const char* name) {
     return settings.cases.find(name) != std::string::npos;
   };
+  if (wanted("sources")) {
+    source_of(settings, settings.stream_gigabytes);
+    source_of(settings, settings.gigabytes);
+  }
   if (wanted("stream")) uploads(settings, settings.stream_gigabytes, 1);
   if (wanted("uploads")) uploads(settings, settings.gigabytes, settings.clients);
   if (wanted("stored")) stored(settings);

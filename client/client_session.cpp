@@ -238,6 +238,11 @@ std::vector<Frame> ClientSession::fetch_next() {
     const bool on_its_way =
         writer_ && writer_->blob() == wanted.blob && writer_->state() == BlobWriter::State::kOpen;
     if (on_its_way) return frames;
+    if (const auto most = store_.blobs().limits().max_blob_bytes; wanted.blob.bytes > most) {
+      refuse("[client] a blob of " + std::to_string(wanted.blob.bytes) +
+             " bytes is wanted here, at most " + std::to_string(most) + " are taken");
+      return frames;
+    }
     writer_.emplace(store_.blobs(), wanted.blob, kPeer);
     // Bytes that an earlier attempt left and that turned out wrong are gone now.
     const bool is_damaged = writer_->state() == BlobWriter::State::kDamaged;

@@ -4,11 +4,22 @@
 #include <nlohmann/json.hpp>
 
 namespace fedstill {
+namespace {
+
+// What announces data. Few enough that each may wait for the disk; a bundle is told to everybody at
+// once, and every one of them writes down that it came.
+bool must_survive_a_power_cut(MessageKind kind, bool received) {
+  return kind == MessageKind::kBlobOffer || kind == MessageKind::kUpload ||
+         kind == MessageKind::kPredictions || (kind == MessageKind::kBundle && received);
+}
+
+}  // namespace
 
 void record_frame(AuditLog& log, const std::string& peer, const Frame& frame, bool received) {
   const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::system_clock::now().time_since_epoch());
   if (const auto entry = audit_entry(peer, frame, received, now.count())) log.append(*entry);
+  if (must_survive_a_power_cut(kind_of(frame.message), received)) log.sync();
 }
 
 std::string frame_text(const std::string& peer, const Frame& frame, bool received) {

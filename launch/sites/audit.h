@@ -9,7 +9,8 @@
 namespace fedstill {
 
 // Writes what passes between this side and a peer to the log: everything but chunks and signs of
-// life. One thread at a time. Requires: the log outlives it. Throws what AuditLog throws.
+// life. What announces data survives a power cut from here on, so before the data leave. One thread
+// at a time. Requires: the log outlives it. Throws what AuditLog throws.
 void record_frame(AuditLog& log, const std::string& peer, const Frame& frame, bool received);
 
 // "received Upload from client-01", for a log.

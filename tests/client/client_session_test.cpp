@@ -284,6 +284,15 @@ TEST_F(ClientSessionTest, ARefusalSaysWhatItMeans) {
   EXPECT_EQ(state(), State::kRefused);
 }
 
+TEST_F(ClientSessionTest, ABlobThatIsTooLargeForThisSiteIsAReasonToEnd) {
+  store_.emplace(folder_.path() / "small", BlobLimits{kPool.size() - 1, 1 << 20});
+  session_.emplace(ClientIdentity{"site", "tiny", 100}, *store_);
+  greet();
+  EXPECT_TRUE(hear(full_plan()).empty());
+  EXPECT_EQ(state(), State::kRefused);
+  EXPECT_NE(session_->refusal().find("at most"), std::string::npos) << session_->refusal();
+}
+
 TEST_F(ClientSessionTest, ABundleThatIsGoneIsNotWaitedFor) {
   bring_to(State::kUploaded);
   hear(bundle_of(kRound, kBundle, false));
