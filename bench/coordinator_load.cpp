@@ -215,6 +215,7 @@ void stored(const Settings& settings) {
     Store store(folder);
     Coordinator coordinator(options, store, Instant{0});
     before = resident_megabytes();
+    const auto begin = Clock::now();
     for (int i = 0; i < settings.updates; ++i) {
       const std::string name = "site-" + std::to_string(i);
       const float number = static_cast<float>(i);
@@ -226,9 +227,9 @@ void stored(const Settings& settings) {
       coordinator.receive(name, {Upload{1, name, sha256, 100}, {}}, Instant{0});
     }
     after = resident_megabytes();
-    std::printf("%zu stored updates of %.2f MB: %.1f MB resident before, %.1f MB after\n",
+    std::printf("%zu stored updates of %.2f MB in %.1f s: %.1f MB resident before, %.1f MB after\n",
                 coordinator.round().uploads().size(), static_cast<double>(bytes.size()) / 1e6,
-                before, after);
+                seconds_since(begin), before, after);
   }
   const auto begin = Clock::now();
   Store store(folder);
