@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+
 #include "client/client_session.h"
 #include "client/confidence_head.h"
 #include "client/local_training.h"
@@ -13,10 +15,14 @@ struct ClientTask {
   Normalisation normalisation;
   LocalOptions local;
   HeadOptions head;
+  std::shared_ptr<const Lesson> lesson = {};  // of the last round; nothing in the first
+  PoolLoss second{};                          // in the rounds after it
 };
 
-// The work of one round: train the body, then the head. Throws what train_locally() and
-// train_confidence_head() throw.
+// The work of one round: train the body, then the head. The head is trained in every round, with
+// the same seed: what a round makes depends on its plan, the shard and the seed only, whether the
+// client was there before or not, and a head on pixels is the same in all of them. Throws what
+// train_locally() or train_further() and train_confidence_head() throw.
 struct ClientResult {
   ClientUpdate update;
   FitReport training, head;

@@ -1,8 +1,14 @@
 #include "client/local_training.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/one_hot.h>
+
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 
+#include "client/paired_batches.h"
 #include "data/data_error.h"
 #include "model/random.h"
 #include "training/losses.h"
@@ -11,7 +17,7 @@ namespace fedstill {
 namespace {
 
 // What the seeds of one client are derived for; persisted in results, never renumber.
-enum class Draw : std::uint64_t { kWeights = 1, kBatches = 2, kDropout = 3 };
+enum class Draw : std::uint64_t { kWeights = 1, kBatches = 2, kDropout = 3, kPoolBatches = 4 };
 
 std::uint64_t key_for(std::uint64_t seed, Draw draw) {
   return derive_key(seed, static_cast<std::uint64_t>(draw));
@@ -29,6 +35,36 @@ void check(const Shard& shard, std::int64_t classes) {
                       std::to_string(classes - 1));
     }
   }
+}
+
+// Returns the number of classes.
+std::int64_t check(const Lesson& lesson, const ImageView& pool) {
+  const auto& shape = lesson.soft_labels.shape();
+  if (shape.size() == 2 && shape[0] == pool.count() && shape[1] > 0) return shape[1];
+  throw std::invalid_argument("[client] soft labels " + shape_text(shape) + " for a pool of " +
+                              std::to_string(pool.count()) + " images");
+}
+
+at::Tensor rows_of(const Tensor& labels) {
+  const at::Tensor rows = at::empty(labels.shape(), at::kFloat);
+  std::ranges::copy(labels.values<float>(), rows.mutable_data_ptr<float>());
+  return rows;
+}
+
+ExecutorOptions executor_options(const LocalOptions& options) {
+  ExecutorOptions out;
+  out.bf16 = options.bf16;
+  return out;
+}
+
+BatchOptions batch_options(const LocalOptions& options, const Normalisation& normalisation,
+                           Draw draw) {
+  BatchOptions batches;
+  batches.batch = options.batch;
+  batches.normalisation = normalisation;
+  batches.augmentation = options.augmentation;
+  batches.seed = key_for(options.seed, draw);
+  return batches;
 }
 
 FitOptions fit_options(const LocalOptions& options, const FitOptions& run) {
@@ -55,20 +91,37 @@ LocalResult train_locally(const Shard& shard, std::int64_t classes,
   check(shard, classes);
   const Graph graph = make_model(options.architecture, shard.images.images->shape, classes,
                                  key_for(options.seed, Draw::kWeights));
-  ExecutorOptions executor_options;
-  executor_options.bf16 = options.bf16;
-  Executor executor(graph, executor_options);
-
-  BatchOptions batches;
-  batches.batch = options.batch;
-  batches.normalisation = normalisation;
-  batches.augmentation = options.augmentation;
-  batches.seed = key_for(options.seed, Draw::kBatches);
-  batches.channels_last = executor_options.channels_last;
-  const auto source = make_batches(shard.images, to_tensor(shard.labels), batches);
-
+  Executor executor(graph, executor_options(options));
+  const auto source = make_batches(shard.images, to_tensor(shard.labels),
+                                   batch_options(options, normalisation, Draw::kBatches));
   const std::array wanted{graph.output("logits")};
   FitReport report = fit(executor, wanted, *source, cross_entropy(), fit_options(options, run));
+  return {executor.snapshot(), std::move(report)};
+}
+
+LocalResult train_further(const Lesson& lesson, const Shard& shard, const ImageView& pool,
+                          const Normalisation& normalisation, const LocalOptions& options,
+                          const PoolLoss& second, const FitOptions& run) {
+  const std::int64_t classes = check(lesson, pool);
+  check(shard, classes);
+  Executor executor(lesson.student, executor_options(options));
+
+  BatchOptions of_pool = batch_options(options, normalisation, Draw::kPoolBatches);
+  of_pool.batch = second.batch;
+  const at::Tensor truth = at::one_hot(to_tensor(shard.labels), classes).to(at::kFloat);
+  const auto source = make_paired_batches(
+      make_batches(shard.images, truth,
+                   batch_options(options, normalisation, Draw::kBatches)),
+      make_batches(pool, rows_of(lesson.soft_labels), of_pool));
+  const std::int64_t own = std::min(options.batch, shard.images.count());
+  const Loss both = [own, weight = second.weight](std::span<const at::Tensor> outputs,
+                                                  const at::Tensor& targets) {
+    const at::Tensor rows = divergence(outputs[0].to(at::kFloat), targets, 1.0);
+    return rows.narrow(0, 0, own).mean() + rows.narrow(0, own, rows.size(0) - own).mean() * weight;
+  };
+
+  const std::array wanted{lesson.student.output("logits")};
+  FitReport report = fit(executor, wanted, *source, both, fit_options(options, run));
   return {executor.snapshot(), std::move(report)};
 }
 

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "data/images.h"
+#include "data/lesson.h"
 #include "training/fit.h"
 
 namespace fedstill {
@@ -33,5 +34,19 @@ struct LocalResult {
 LocalResult train_locally(const Shard& shard, std::int64_t classes,
                           const Normalisation& normalisation, const LocalOptions& options,
                           const FitOptions& run = {});
+
+// What keeps a client from forgetting, beside the cross-entropy on its own images.
+struct PoolLoss {
+  double weight = 1.0;      // of the divergence from the soft labels on images of the pool
+  std::int64_t batch = 64;  // images of the pool in every step, beside the own ones
+};
+
+// In the rounds after the first: goes on from the last round's student with two losses in every
+// step, cross-entropy on the own images and weight · KL(soft labels ‖ model) on images of the pool.
+// options.architecture is not read. Everything else is as with train_locally(); a lesson of another
+// pool or other images is std::invalid_argument.
+LocalResult train_further(const Lesson& lesson, const Shard& shard, const ImageView& pool,
+                          const Normalisation& normalisation, const LocalOptions& options,
+                          const PoolLoss& second, const FitOptions& run = {});
 
 }  // namespace fedstill

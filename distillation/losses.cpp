@@ -3,13 +3,13 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/argmax.h>
 #include <ATen/ops/cross_entropy_loss.h>
-#include <ATen/ops/log_softmax.h>
-#include <ATen/ops/xlogy.h>
 
 #include <array>
 #include <cmath>
 #include <stdexcept>
 #include <string>
+
+#include "training/losses.h"
 
 namespace fedstill {
 namespace {
@@ -41,17 +41,14 @@ constexpr auto kLosses = std::to_array<NamedLoss>({
 
 }  // namespace
 
-// Σ q log q does not depend on the student, but makes the loss zero where nothing is left to learn.
 Loss kl_divergence(double temperature) {
   if (!(temperature > 0.0) || !std::isfinite(temperature)) {
     throw std::invalid_argument("[distillation loss] temperature " + std::to_string(temperature) +
                                 ", expected a positive number");
   }
   return [temperature](std::span<const at::Tensor> outputs, const at::Tensor& targets) {
-    const at::Tensor logits = student_logits(outputs, targets);
-    const at::Tensor log_p = at::log_softmax(logits / temperature, 1);
-    const at::Tensor divergence = at::xlogy(targets, targets) - targets * log_p;
-    return divergence.sum(1).mean() * (temperature * temperature);
+    const at::Tensor rows = divergence(student_logits(outputs, targets), targets, temperature);
+    return rows.mean() * (temperature * temperature);
   };
 }
 

@@ -9,6 +9,7 @@
 #include "data/data_error.h"
 #include "model/model_file.h"
 #include "tests/client/images.h"
+#include "tests/support/temporary_folder.h"
 #include "training/predict.h"
 
 namespace fedstill {
@@ -64,6 +65,68 @@ TEST(LocalTraining, AShardWithOneClassOrOneImageTrains) {
       EXPECT_EQ(infer_shapes(result.model).back(), SampleShape{kClasses});
     }
   }
+}
+
+// Soft labels that know the truth about the pool.
+Lesson lesson_about(const Shard& pool, const Graph& student) {
+  Lesson lesson{student, Tensor(DType::kF32, {pool.images.count(), kClasses})};
+  const auto values = lesson.soft_labels.values<float>();
+  for (std::size_t i = 0; i < pool.labels.size(); ++i) {
+    values[i * kClasses + static_cast<std::size_t>(pool.labels[i])] = 1.0F;
+  }
+  return lesson;
+}
+
+TEST(LocalTraining, LaterRoundsKeepWhatOnlyThePoolShows) {
+  const Shard pool = shard_of({0, 1, 2, 3}, 1, 200), own = shard_of({0}, 0, 100);
+  LocalOptions options = few_steps("cnn3");
+  options.minimum_steps = 60;
+  const Graph student =
+      train_locally(shard_of({0, 1, 2, 3}, 0, 400), kClasses, some_normalisation(), options).model;
+  const Lesson lesson = lesson_about(pool, student);
+  const Shard test = shard_of({0, 1, 2, 3}, 1);
+  const auto after = [&](double weight) {
+    const LocalResult result = train_further(lesson, own, pool.images, some_normalisation(),
+                                             options, {.weight = weight, .batch = 32});
+    EXPECT_GE(result.report.steps, 60);
+    return accuracy_on(result.model, test);
+  };
+  EXPECT_LT(after(0.0), accuracy_on(student, test) - 0.2);  // it knows one class alone
+  EXPECT_GT(after(1.0), accuracy_on(student, test) - 0.1);
+}
+
+TEST(LocalTraining, LaterRoundsAreTheSameForTheSameSeedAndAfterAStop) {
+  const Shard pool = shard_of({0, 1, 2, 3}, 1, 100), own = shard_of({0, 2}, 0, 96);
+  LocalOptions options = few_steps();
+  options.epochs = 3;
+  const Graph student = train_locally(own, kClasses, some_normalisation(), options).model;
+  const Lesson lesson = lesson_about(pool, student);
+  const auto train = [&](const FitOptions& run = {}) {
+    return model_hash(
+        train_further(lesson, own, pool.images, some_normalisation(), options, {}, run).model);
+  };
+  const std::string once = train();
+  EXPECT_EQ(train(), once);
+  TemporaryFolder folder;
+  FitOptions run;
+  run.checkpoint = folder.path() / "body.checkpoint";
+  std::atomic<bool> stop = false;
+  run.stop = &stop;
+  run.on_event = [&](const FitEvent& event) { stop = event.step == 4; };
+  EXPECT_THROW(train(run), Stopped);
+  stop = false;
+  run.on_event = {};
+  EXPECT_EQ(train(run), once);
+  options.seed = 9;
+  EXPECT_NE(train(), once);
+}
+
+TEST(LocalTraining, ALessonAboutAnotherPoolIsRefused) {
+  const Shard pool = shard_of({0, 1, 2, 3}, 1, 100), own = shard_of({0, 2}, 0, 50);
+  const Graph student = train_locally(own, kClasses, some_normalisation(), few_steps()).model;
+  const Lesson lesson = lesson_about(shard_of({0, 1}, 1, 60), student);
+  EXPECT_THROW(train_further(lesson, own, pool.images, some_normalisation(), few_steps(), {}),
+               std::invalid_argument);
 }
 
 TEST(LocalTraining, BadShardsAreRefused) {

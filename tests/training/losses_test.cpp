@@ -1,6 +1,9 @@
 #include "training/losses.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/one_hot.h>
+#include <ATen/ops/softmax.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -27,6 +30,19 @@ TEST(Losses, CrossEntropyIsMinusTheLogOfTheSoftmax) {
   }
   const at::Tensor loss = cross_entropy()(std::span(&logits, 1), to_tensor(labels));
   EXPECT_NEAR(loss.item<float>(), expected / 4.0, 1e-5);
+}
+
+TEST(Losses, DivergenceFromTheTruthIsTheCrossEntropyAndZeroFromItself) {
+  const at::Tensor logits = random_tensor({4, 3}, 1, 2.0F);
+  const std::array<std::int32_t, 4> labels{0, 2, 1, 2};
+  const at::Tensor truth = at::one_hot(to_tensor(labels), 3).to(at::kFloat);
+  EXPECT_NEAR(divergence(logits, truth, 1.0).mean().item<float>(),
+              cross_entropy()(std::span(&logits, 1), to_tensor(labels)).item<float>(), 1e-5);
+  for (const double temperature : {1.0, 3.0}) {
+    const at::Tensor same = at::softmax(logits / temperature, 1);
+    EXPECT_NEAR(divergence(logits, same, temperature).abs().max().item<float>(), 0.0, 1e-5);
+    EXPECT_GT(divergence(logits, truth, temperature).min().item<float>(), 0.0);
+  }
 }
 
 TEST(Losses, BinaryCrossEntropyTakesColumnsAndIntegerTargets) {
