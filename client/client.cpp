@@ -7,10 +7,10 @@ namespace fedstill {
 ClientResult run_client(const ClientTask& task, const FitOptions& run_body,
                         const FitOptions& run_head) {
   LocalResult local =
-      task.lesson ? train_further(*task.lesson, task.shard, task.pool, task.normalisation,
-                                  task.local, task.second, run_body)
-                  : train_locally(task.shard, task.classes, task.normalisation, task.local,
-                                  run_body);
+      task.lesson
+          ? train_further(*task.lesson, task.shard, task.pool, task.normalisation, task.local,
+                          task.second, run_body)
+          : train_locally(task.shard, task.classes, task.normalisation, task.local, run_body);
   HeadResult head = train_confidence_head(local.model, task.shard.images, task.pool,
                                           task.normalisation, task.head, run_head);
   return {{std::move(head.graph), task.shard.images.count()},

@@ -110,8 +110,7 @@ LocalResult train_further(const Lesson& lesson, const Shard& shard, const ImageV
   of_pool.batch = second.batch;
   const at::Tensor truth = at::one_hot(to_tensor(shard.labels), classes).to(at::kFloat);
   const auto source = make_paired_batches(
-      make_batches(shard.images, truth,
-                   batch_options(options, normalisation, Draw::kBatches)),
+      make_batches(shard.images, truth, batch_options(options, normalisation, Draw::kBatches)),
       make_batches(pool, rows_of(lesson.soft_labels), of_pool));
   const std::int64_t own = std::min(options.batch, shard.images.count());
   const Loss both = [own, weight = second.weight](std::span<const at::Tensor> outputs,

@@ -55,9 +55,10 @@ Distilled distill(const UnlabeledPool& pool, const at::Tensor& soft_labels,
                   const Normalisation& normalisation, const DistillOptions& options) {
   check(pool, soft_labels);
   const Loss loss = make_distillation_loss(options.loss, options.temperature);
-  const Graph fresh = make_model(options.student, pool.images.images->shape, soft_labels.size(1),
-                                 key(options, Use::kWeights));
-  Executor executor(fresh, {.channels_last = true, .bf16 = options.bf16});
+  const Graph begin = options.start ? *options.start
+                                    : make_model(options.student, pool.images.images->shape,
+                                                 soft_labels.size(1), key(options, Use::kWeights));
+  Executor executor(begin, {.channels_last = true, .bf16 = options.bf16});
   const auto batches = make_batches(pool.images, soft_labels,
                                     {.batch = options.batch,
                                      .normalisation = normalisation,
@@ -67,7 +68,7 @@ Distilled distill(const UnlabeledPool& pool, const at::Tensor& soft_labels,
                                      .parts = options.fit.parallel.ranks()});
   FitOptions fit_options = options.fit;
   fit_options.seed = key(options, Use::kDropout);
-  const std::array wanted{fresh.output("logits")};
+  const std::array wanted{begin.output("logits")};
   FitReport report = fit(executor, wanted, *batches, loss, fit_options);
   return {.student = executor.snapshot(), .report = std::move(report)};
 }

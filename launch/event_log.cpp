@@ -67,7 +67,7 @@ void LineFile::write(std::string_view text) {
 
 EventLog::EventLog(const std::filesystem::path& run_folder)
     : events_(run_folder / "events.jsonl", ""),
-      metrics_(run_folder / "metrics.csv", "stage,who,epoch,step,loss,images_per_second") {}
+      metrics_(run_folder / "metrics.csv", "stage,who,epoch,step,loss,images_per_second,round") {}
 
 void EventLog::event(std::string_view name, const nlohmann::json& details) {
   nlohmann::ordered_json line;
@@ -78,10 +78,12 @@ void EventLog::event(std::string_view name, const nlohmann::json& details) {
 }
 
 void EventLog::metric(std::string_view stage, std::string_view who, std::int64_t epoch,
-                      std::int64_t step, double loss, double images_per_second) {
+                      std::int64_t step, double loss, double images_per_second,
+                      std::int64_t round) {
   const auto number = [](double value) { return nlohmann::json(value).dump(); };
   metrics_.append(std::string(stage) + "," + std::string(who) + "," + std::to_string(epoch) + "," +
-                  std::to_string(step) + "," + number(loss) + "," + number(images_per_second));
+                  std::to_string(step) + "," + number(loss) + "," + number(images_per_second) +
+                  "," + std::to_string(round));
 }
 
 }  // namespace fedstill

@@ -33,7 +33,7 @@ class EventLog {
   explicit EventLog(const std::filesystem::path& run_folder);
   void event(std::string_view name, const nlohmann::json& details);  // details: an object
   void metric(std::string_view stage, std::string_view who, std::int64_t epoch, std::int64_t step,
-              double loss, double images_per_second);
+              double loss, double images_per_second, std::int64_t round);
 
  private:
   LineFile events_, metrics_;

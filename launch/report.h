@@ -1,23 +1,22 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
-#include <vector>
+#include <string>
 
-#include "launch/stages/clients.h"
-#include "launch/stages/edge_file.h"
 #include "launch/stages/material.h"
+#include "launch/stages/rounds.h"
 #include "launch/stages/run.h"
-#include "launch/stages/student.h"
-#include "launch/stages/teaching.h"
 
 namespace fedstill {
 
 inline constexpr int kReportSchemaVersion = 1;
 
-// Everything a finished run knows about itself, as report.json (docs/formats.md).
-nlohmann::json make_report(const Run& run, const Material& material,
-                           const std::vector<ClientRecord>& clients, const Teaching& teaching,
-                           const Student& student, const EdgeFile& bundle);
+// What it says of one round: the accuracies of clients, ensemble, student and bundle.
+nlohmann::json round_summary(const Run& run, const RoundOutcome& outcome);
+
+// Everything a finished job knows about itself, as report.json (docs/command-line.md): the outcome
+// of its last round, and the summaries of all.
+nlohmann::json make_report(const Run& job, const Material& material, const RoundOutcome& outcome);
 
 // report.json, and report.html made from it.
 void write_report(const RunFolder& folder, const nlohmann::json& report);

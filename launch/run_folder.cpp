@@ -148,6 +148,12 @@ RunFolder RunFolder::of_rank(const fs::path& folder, const Job& job, bool resume
   throw JobError("[run] " + folder.string() + " is of another job; remove it");
 }
 
+RunFolder RunFolder::part(const fs::path& below) const {
+  RunFolder part(below.empty() ? path_ : path_ / below, -1);
+  for (const char* each : {"clients", "cache", "state"}) make_folder(part.file(each));
+  return part;
+}
+
 RunFolder::RunFolder(RunFolder&& other) noexcept
     : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
 

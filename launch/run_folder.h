@@ -28,6 +28,9 @@ class RunFolder {
   // there if `resumed`, else anew. Throws JobError if that is of another job.
   static RunFolder of_rank(const std::filesystem::path& folder, const Job& job, bool resumed);
 
+  // A folder within it that holds the same parts, created; this one stays locked.
+  RunFolder part(const std::filesystem::path& below) const;
+
   ~RunFolder();
   RunFolder(RunFolder&& other) noexcept;
   RunFolder& operator=(RunFolder&&) = delete;

@@ -87,8 +87,24 @@ void add_pool_and_aggregation(std::vector<Setting>& out, Job::Pool& p, Job::Aggr
       {s, "share_cap", &a.share_cap, "bounded-odds: of one client's image count", 1e-3, 1});
 }
 
-// When a round of many sites closes. In one process everybody is there and in time.
+// How many rounds, what clients do in those after the first, and when a round of many sites closes:
+// in one process everybody is there and in time.
 void add_round(std::vector<Setting>& out, Job::Round& r) {
+  const std::string_view s = "round";
+  out.push_back(
+      {s, "count", &r.count, "from the second on clients go on from the last student", 1, 1000});
+  out.push_back({s, "epochs", &r.epochs, "later rounds: over the own images", 1, 1e6});
+  out.push_back({s, "learning_rate", &r.learning_rate, "later rounds", 0, kAny});
+  out.push_back({s, "pool_weight", &r.pool_weight,
+                 "later rounds: of the soft labels beside the own labels; 0: clients forget", 0,
+                 1e3});
+  out.push_back({s,
+                 "student",
+                 &r.student,
+                 "later rounds: a fresh one is distilled, or the last one goes on",
+                 0,
+                 0,
+                 {"fresh", "last"}});
   const auto add = [&out](std::string_view key, std::int64_t* value, std::string_view comment) {
     out.push_back({"round", key, value, comment, 1, 1e6, {}, false});
   };

@@ -9,26 +9,25 @@
 #include "launch/report.h"
 #include "launch/run_folder.h"
 #include "launch/stages/clients.h"
-#include "launch/stages/edge_file.h"
 #include "launch/stages/federation.h"
 #include "launch/stages/material.h"
 #include "launch/stages/reuse.h"
-#include "launch/stages/student.h"
-#include "launch/stages/teaching.h"
+#include "launch/stages/rounds.h"
 #include "training/fit.h"
 
 namespace fedstill {
 namespace {
 
 using nlohmann::json;
-constexpr std::uint32_t kRound = 1;
+constexpr std::uint32_t kFirstRound = 1;
 
 CoordinatorOptions coordinator_options(const Job& job, const Material& material) {
   CoordinatorOptions options;
   options.round.expected_clients = static_cast<int>(job.clients.count);
   options.round.min_clients = static_cast<int>(job.clients.count);
   options.round.deadline = std::chrono::hours(24 * 365);  // in one process nobody is late
-  options.plan = {job_hash(job), kRound, material.pool.hash(), material.classes()};
+  options.plan = {job_hash(job), kFirstRound, material.pool.hash(), material.classes()};
+  options.plan.rounds = static_cast<std::uint32_t>(job.round.count);
   options.image = material.data.train.images->shape;
   options.classes = material.classes();
   return options;
@@ -40,23 +39,26 @@ void announce(const Run& run, const Material& material, bool resumed) {
   run.progress.message((resumed ? "resuming " : "run folder ") + run.folder.path().string());
 }
 
+RoundOutcome play_round(const Run& run, const Material& material, Federation& federation) {
+  std::vector<ClientRecord> clients;
+  timed_stage(run, "clients", [&] { clients = train_clients(run, material, federation); });
+  RoundOutcome outcome = finish_round(run, material, std::move(clients), federation.teachers());
+  remember_round(run, round_summary(run, outcome));
+  federation.publish(outcome.bundle.bytes, leave_lesson(run, material, outcome));
+  return outcome;
+}
+
 json do_stages(const Run& run, const Material& material) {
   Store store(run.folder.file("store"));
   Federation federation(coordinator_options(run.job, material), store, run.folder.file("sites"));
-  std::vector<ClientRecord> clients;
-  Teaching teaching;
-  Student student;
-  EdgeFile bundle;
-  timed_stage(run, "clients", [&] { clients = train_clients(run, material, federation); });
-  timed_stage(run, "teachers", [&] { teaching = teach(run, material, federation.teachers()); });
-  timed_stage(run, "student", [&] { student = make_student(run, material, teaching); });
-  timed_stage(run, "bundle", [&] {
-    bundle = make_edge_file(run, material, student);
-    federation.send_bundle(bundle.bytes);
-  });
-  json report = make_report(run, material, clients, teaching, student, bundle);
+  RoundOutcome outcome;
+  for (std::int64_t round = federation.round(); round <= run.job.round.count; ++round) {
+    announce_round(run, round);
+    outcome = play_round(RoundRun(run, material, round).run(), material, federation);
+  }
+  json report = make_report(run, material, outcome);
   write_report(run.folder, report);
-  run.events.event("run_finished", {{"student", student.record.sha256}});
+  run.events.event("run_finished", {{"student", outcome.student.record.sha256}});
   return report;
 }
 
@@ -88,7 +90,9 @@ json start(const SimulateCommand& command, Progress& progress, std::atomic<bool>
   write_split(folder.file("split.json"), material.split);
   folder.remember("seconds", {{"load", loading.count()}});
   remember_data(folder, material);
-  if (!command.clients_from.empty()) take_clients(command.clients_from, folder);
+  if (!command.clients_from.empty()) {
+    take_clients(command.clients_from, folder.part(round_folder(job, 1)));
+  }
   return run_in_folder(job, folder, material, false, progress, stop);
 }
 

@@ -15,6 +15,7 @@
 #include "launch/ranks/say.h"
 #include "launch/stages/client_plan.h"
 #include "launch/stages/clients.h"
+#include "launch/stages/rounds.h"
 #include "launch/stages/student.h"
 #include "model/cost.h"
 #include "model/model_file.h"
@@ -63,7 +64,7 @@ std::size_t Crew::askers() const {
 std::vector<std::vector<std::size_t>> Crew::placed(const Run& run, const Material& material) const {
   std::vector<double> costs;
   for (std::size_t i = 0; i < material.shards.size(); ++i) {
-    costs.push_back(plan_client(run.job, material, i).cost);
+    costs.push_back(plan_client(run, material, i).cost);
   }
   const auto first = static_cast<int>(job_.ranks.coordinators);
   const std::vector<int> ranks = place(costs, size() - first);
@@ -86,7 +87,8 @@ void Crew::train(const Run& run, const Material& material) {
       open.push_back(i);
     }
   }
-  order({{"what", "train"}, {"open", std::move(open)}});
+  order({{"what", "train"}, {"round", run.round}, {"open", std::move(open)}});
+  if (run.lesson) say(links_.all, lesson_text(run, material), 0, stop_);
   Depot depot(run, links_.channels.to_ranks, std::move(awaited));
   auto taking = std::async(std::launch::async, [&] {
     try {
@@ -103,6 +105,11 @@ void Crew::train(const Run& run, const Material& material) {
     throw;
   }
   taking.get();
+}
+
+// Another rank keeps what rank 0's round begins with where it looks for it.
+void Crew::take_lesson(const Run& run, std::int64_t round) {
+  if (round > 1) keep_lesson(run, round - 1, say(links_.all, "", 0, stop_));
 }
 
 void Crew::train_mine(const Run& run, const Material& material, const json& todo) {
@@ -184,8 +191,11 @@ void Crew::ask_in_waves(const Material& material, const json& todo,
   }
 }
 
-void Crew::begin_distilling(const at::Tensor& targets) {
-  order({{"what", "distill"}, {"rows", targets.size(0)}, {"classes", targets.size(1)}});
+void Crew::begin_distilling(const Run& run, const at::Tensor& targets) {
+  order({{"what", "distill"},
+         {"round", run.round},
+         {"rows", targets.size(0)},
+         {"classes", targets.size(1)}});
   if (links_.distillers != nullptr) {
     links_.distillers->broadcast(elements_of(targets.contiguous()), 0).wait();
   }
@@ -207,13 +217,18 @@ void Crew::serve(const Run& run, const Material& material) {
   for (;;) {
     const json todo = order({});
     const std::string what = todo.at("what");
-    if (what == "train") train_mine(run, material, todo);
-    if (what == "ask") ask_in_waves(material, todo, options, {}, nullptr);
-    if (what == "distill") distill_mine(run, material, todo);
     if (what == "leave") break;
+    if (what == "ask") {
+      ask_in_waves(material, todo, options, {}, nullptr);
+      continue;
+    }
+    if (what == "train") take_lesson(run, todo.at("round"));
+    const RoundRun round(run, material, todo.at("round"));
+    if (what == "train") train_mine(round.run(), material, todo);
+    if (what == "distill") distill_mine(round.run(), material, todo);
   }
   // Rank 0 has it all.
-  for (const char* part : {"clients", "state", "teachers"}) {
+  for (const char* part : {"clients", "rounds", "state", "teachers"}) {
     std::filesystem::remove_all(links_.files / part);
   }
 }

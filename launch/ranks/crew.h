@@ -43,7 +43,7 @@ class Crew {
                       const std::vector<Teacher>& teachers, const TeacherPassOptions& options,
                       const std::filesystem::path& cache);
   // The other distillers get these targets and begin; rank 0 then fits with distillers().
-  void begin_distilling(const at::Tensor& targets);
+  void begin_distilling(const Run& run, const at::Tensor& targets);
   void dismiss();  // the others' serve() returns
 
   // On the other ranks, until they are dismissed. Throws what the work throws; the job then ends.
@@ -52,6 +52,7 @@ class Crew {
  private:
   nlohmann::json order(const nlohmann::json& order);  // rank 0's
   std::vector<std::vector<std::size_t>> placed(const Run& run, const Material& material) const;
+  void take_lesson(const Run& run, std::int64_t round);
   void train_mine(const Run& run, const Material& material, const nlohmann::json& order);
   void hand_out(const std::vector<Teacher>& teachers, const nlohmann::json& wave,
                 std::size_t begin);

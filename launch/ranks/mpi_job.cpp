@@ -19,6 +19,7 @@
 #include "launch/run_folder.h"
 #include "launch/simulate.h"
 #include "launch/stages/material.h"
+#include "launch/stages/rounds.h"
 #include "model/atomic_file.h"
 #include "training/fit.h"
 #include "transport/mpi/mpi_channel.h"
@@ -141,8 +142,12 @@ void check_distillers(const Job& job, const RunFolder& folder, std::int64_t dist
                    std::to_string(batch) + " images: set distillation.ranks or distillation.batch");
   }
   const auto before = folder.recall("distillers");
-  if (before && *before != distillers &&
-      std::filesystem::exists(folder.file("student.checkpoint"))) {
+  bool under_way = false;
+  for (std::int64_t round = 1; round <= job.round.count; ++round) {
+    const auto place = folder.path() / round_folder(job, round);
+    under_way = under_way || std::filesystem::exists(place / "student.checkpoint");
+  }
+  if (before && *before != distillers && under_way) {
     throw JobError("[mpi] the student under way in " + folder.path().string() + " is fitted by " +
                    before->dump() + " ranks, not by " + std::to_string(distillers) +
                    ": start as many, or remove student.checkpoint");

@@ -149,6 +149,16 @@
       section('rules', 'The same opinions under every rule', 'Ensemble accuracy on the test images. All rules read one prediction cache, so only the weighing differs.' + (clients.some(c => c.test_accuracy == null) ? ' Clients that keep their model are left out: they answered about the pool only.' : ''), bars(rules, '%', 0))));
   };
 
+  const rounds = () => {
+    if ((report.rounds || []).length < 2) return;
+    const mean = list => list.length ? sum(list) / list.length : null, cell = x => percent(x, 2) + ' %';
+    const row = r => [r.round, cell(mean(r.clients.map(c => c.test_accuracy).filter(x => x != null))), cell(r.ensemble.test_accuracy), cell(r.ensemble.pool_accuracy), cell(r.student.test_accuracy), cell(r.bundle.test_accuracy)];
+    main.append(section('rounds', 'Round by round', 'On the test images, and the ensemble on the pool too. From the second round on every client goes on from the last student; all other figures of this page are of the last round.',
+      el('div', {class: 'scroll'}, el('table', {class: 'plain'},
+        el('thead', {}, el('tr', {}, ['round', 'clients alone, mean', 'ensemble', 'ensemble on the pool', 'student', 'in integers'].map((h, i) => el('th', i ? {class: 'number'} : {}, h)))),
+        el('tbody', {}, report.rounds.map(r => el('tr', {}, row(r).map((c, i) => el('td', i ? {class: 'number'} : {}, c)))))))));
+  };
+
   const curves = () => {
     const locals = clients.map((c, k) => ({label: clientName(k), values: c.loss_curve || [], colour: () => hue(k)})).filter(s => s.values.length > 1);
     const shared = [{label: 'student', values: student.loss_curve || [], colour: () => colour('--accent'), width: 2.6}].filter(s => s.values.length > 1);
@@ -204,7 +214,7 @@
   document.getElementById('theme').addEventListener('click', () => applyTheme(root.dataset.theme === 'dark' ? 'light' : 'dark'));
 
   main.textContent = '';
-  [overview, accuracies, knowledge, samples, curves, costs, provenance].forEach(part => part());
+  [overview, accuracies, rounds, knowledge, samples, curves, costs, provenance].forEach(part => part());
   const wanted = new URLSearchParams(location.search).get('theme') || location.hash.match(/theme=(\w+)/)?.[1];
   applyTheme(wanted || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'));
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', e => applyTheme(e.matches ? 'dark' : 'light'));

@@ -23,10 +23,8 @@
 #include "launch/sites/service_log.h"
 #include "launch/sites/status.h"
 #include "launch/stages/clients.h"
-#include "launch/stages/edge_file.h"
 #include "launch/stages/material.h"
-#include "launch/stages/student.h"
-#include "launch/stages/teaching.h"
+#include "launch/stages/rounds.h"
 #include "training/fit.h"
 
 namespace fedstill {
@@ -42,7 +40,7 @@ BlobInfo add_pool(Store& store, const Material& material) {
   return store.blobs().add(std::as_bytes(std::span(bytes)));
 }
 
-// The one round of this process, from the first connection to the last bundle.
+// All rounds of a job, from the first connection to the last bundle.
 class Federated {
  public:
   Federated(const CoordinatorCommand& command, const Run& run, const Material& material,
@@ -68,24 +66,22 @@ class Federated {
     run.events.event("listening", {{"port", service_.port()}});
   }
 
-  json run_round() {
-    timed_stage(run_, "clients", [&] { collect(); });
-    const std::vector<AcceptedUpdate> updates =
-        service_.on_brain([](Coordinator& c, Reception&, Instant) { return c.updates(); });
-    const PredictionsShape pool =
-        service_.on_brain([](Coordinator& c, Reception&, Instant) { return c.pool(); });
-    const std::vector<ClientRecord> clients = records_of(updates);
-    Teaching teaching;
-    Student student;
-    EdgeFile bundle;
-    timed_stage(run_, "teachers",
-                [&] { teaching = teach(run_, material_, teachers_of(updates, pool)); });
-    timed_stage(run_, "student", [&] { student = make_student(run_, material_, teaching); });
-    timed_stage(run_, "bundle", [&] { bundle = make_edge_file(run_, material_, student); });
-    json report = make_report(run_, material_, clients, teaching, student, bundle);
+  json run_rounds() {
+    std::int64_t round = service_.on_brain(
+        [](Coordinator& c, Reception&, Instant) -> std::int64_t { return c.round().number(); });
+    for (; round < run_.job.round.count; ++round) {
+      announce_round(run_, round);
+      const RoundRun part(run_, material_, round);
+      const RoundOutcome outcome = play_round(part.run());
+      publish(outcome.bundle.bytes, leave_lesson(part.run(), material_, outcome));
+    }
+    announce_round(run_, round);
+    const RoundRun last(run_, material_, round);
+    const RoundOutcome outcome = play_round(last.run());
+    json report = make_report(run_, material_, outcome);
     write_report(run_.folder, report);
-    timed_stage(run_, "delivery", [&] { deliver(bundle.bytes); });
-    run_.events.event("run_finished", {{"student", student.record.sha256}});
+    timed_stage(last.run(), "delivery", [&] { deliver(outcome.bundle.bytes); });
+    run_.events.event("run_finished", {{"student", outcome.student.record.sha256}});
     return report;
   }
 
@@ -160,6 +156,26 @@ class Federated {
     }
   }
 
+  RoundOutcome play_round(const Run& run) {
+    timed_stage(run, "clients", [&] { collect(); });
+    const std::vector<AcceptedUpdate> updates =
+        service_.on_brain([](Coordinator& c, Reception&, Instant) { return c.updates(); });
+    const PredictionsShape pool =
+        service_.on_brain([](Coordinator& c, Reception&, Instant) { return c.pool(); });
+    RoundOutcome outcome =
+        finish_round(run, material_, records_of(run, updates), teachers_of(updates, pool));
+    remember_round(run, round_summary(run, outcome));
+    return outcome;
+  }
+
+  // Nobody is waited for: the clients fetch it with the next plan.
+  void publish(const std::vector<std::byte>& bundle, const std::vector<std::byte>& lesson) {
+    service_.on_brain([&](Coordinator&, Reception& reception, Instant now) {
+      const BlobInfo student = lesson.empty() ? BlobInfo{} : store_.blobs().add(lesson);
+      reception.publish(store_.blobs().add(bundle), student, now);
+    });
+  }
+
   void collect() {
     run_.progress.begin_stage("collecting updates", {});
     std::size_t told = 0;
@@ -186,13 +202,14 @@ class Federated {
     run_.progress.end_stage("the round is closed");
   }
 
-  std::vector<ClientRecord> records_of(const std::vector<AcceptedUpdate>& updates) {
+  std::vector<ClientRecord> records_of(const Run& run, const std::vector<AcceptedUpdate>& updates) {
     return service_.on_brain([&](Coordinator& c, Reception&, Instant) {
       std::vector<ClientRecord> out;
       for (const AcceptedUpdate& update : updates) {
         ClientRecord record;
         record.name = update.client;
-        record.architecture = c.joins().at(update.client).architecture;
+        record.architecture =
+            run.lesson ? run.job.distillation.student : c.joins().at(update.client).architecture;
         record.samples = update.sample_count;
         record.sha256 = update.sha256;
         out.push_back(std::move(record));
@@ -204,13 +221,14 @@ class Federated {
   // Until everybody who uploaded has the bundle, or long enough. Who has it is remembered: they do
   // not come again after a restart.
   void deliver(const std::vector<std::byte>& bytes) {
-    std::set<std::string> waiting =
-        service_.on_brain([&](Coordinator& c, Reception& reception, Instant now) {
-          if (!c.finished()) reception.publish(store_.blobs().add(bytes), {}, now);
-          std::set<std::string> out;
-          for (const auto& [client, sha256] : c.round().uploads()) out.insert(client);
-          return out;
-        });
+    const bool is_published =
+        service_.on_brain([](Coordinator& c, Reception&, Instant) { return c.finished(); });
+    if (!is_published) publish(bytes, {});
+    std::set<std::string> waiting = service_.on_brain([](Coordinator& c, Reception&, Instant) {
+      std::set<std::string> out;
+      for (const auto& [client, sha256] : c.round().uploads()) out.insert(client);
+      return out;
+    });
     const std::size_t all = waiting.size();
     std::set<std::string> delivered;
     run_.folder.recall("delivered", [&](const json& saved) { saved.get_to(delivered); });
@@ -252,7 +270,7 @@ json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bo
   const Run run{job, folder, events, progress, stop};
   Federated federated(command, run, material, log);
   try {
-    json report = federated.run_round();
+    json report = federated.run_rounds();
     federated.leave("the job is done");
     log.write(LogLevel::kInfo, "the job is done");
     return report;

@@ -12,7 +12,7 @@
 namespace fedstill {
 namespace {
 
-constexpr std::uint32_t kRound = 1;
+constexpr std::uint32_t kFirstRound = 1;
 // A chunk is a frame: at 1 MiB each more than any line carries, and yet no flood.
 constexpr std::uint64_t kFramesPerSecond = 2000;
 constexpr std::size_t kMoreConnections = 64;  // administrators, and clients coming back
@@ -21,8 +21,10 @@ constexpr std::size_t kMoreConnections = 64;  // administrators, and clients com
 std::string client_settings(Job job) {
   std::string out, section;
   for (const Setting& setting : settings_of(job)) {
+    const bool later = setting.section == "round" && setting.changes_result;
     const bool trains = setting.section == "clients" || setting.section == "head" ||
-                        setting.name() == "run.seed" || setting.name() == "run.bf16";
+                        (later && job.round.count > 1) || setting.name() == "run.seed" ||
+                        setting.name() == "run.bf16";
     if (!trains) continue;
     if (setting.section != section) out.append("[").append(setting.section).append("]\n");
     section = setting.section;
@@ -68,7 +70,8 @@ CoordinatorOptions coordinator_options(const Job& job, const Material& material,
   options.round.deadline = std::chrono::minutes(job.round.deadline_minutes);
   options.round.silent_after = std::chrono::seconds(job.round.silent_seconds);
   options.round.stalled_after = std::chrono::minutes(job.round.stalled_minutes);
-  options.plan = {job_hash(job), kRound, pool.sha256, material.classes()};
+  options.plan = {job_hash(job), kFirstRound, pool.sha256, material.classes()};
+  options.plan.rounds = static_cast<std::uint32_t>(job.round.count);
   options.plan.settings = client_settings(job);
   options.plan.pool_bytes = pool.bytes;
   options.image = material.data.train.images->shape;

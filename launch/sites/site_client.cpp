@@ -9,6 +9,7 @@
 #include "compression/edge/bundle.h"
 #include "data/data_error.h"
 #include "data/idx_writer.h"
+#include "data/lesson.h"
 #include "data/readers.h"
 #include "launch/job_check.h"
 #include "launch/job_file.h"
@@ -66,10 +67,13 @@ class Site {
     // Of another plan they would be refused.
     plan_ = plan.job.substr(0, 16) + "-" + std::to_string(plan.round);
     remove_checkpoints(plan_);
-    const ClientTask task = task_of(job, plan);
+    Images pool = read_pool(plan);
+    const ClientRound round = round_of(plan, pool);
+    const ClientTask task = task_of(job, plan, round, std::move(pool));
     const std::int64_t samples = own_.images->count();
-    const ClientWorkload load = workload_of(job, samples);
-    progress_.begin_stage("training", {{name_, command_.model, load.images()}});
+    const ClientWorkload load = workload_of(job, round, samples);
+    progress_.begin_stage("training, round " + std::to_string(plan.round),
+                          {{name_, round.architecture, load.images()}});
     const ClientResult result =
         run_client(task, fit_options("body", 0, load.body_images, work, stop),
                    fit_options("head", load.body_images, load.head_images, work, stop));
@@ -105,21 +109,33 @@ class Site {
     return command_.threads > 0 ? static_cast<int>(command_.threads) : usable_cores();
   }
 
-  ClientTask task_of(const Job& job, const RoundPlan& plan) const {
-    const auto pool = std::make_shared<const Images>(read_pool(plan));
-    if (pool->shape != own_.images->shape) {
-      throw DataError("[client] " + command_.data + ": the images are not of the pool's size");
-    }
-    const ImageView pool_view{pool, all_of(pool->count())};
+  ClientTask task_of(const Job& job, const RoundPlan& plan, const ClientRound& round,
+                     Images pool) const {
+    const auto images = std::make_shared<const Images>(std::move(pool));
+    const ImageView pool_view{images, all_of(images->count())};
     const Shard shard{{own_.images, all_of(own_.images->count())}, own_.labels};
-    return client_task(job, shard, pool_view, plan.classes, measure_normalisation(pool_view),
-                       command_.model, client_stream(name_));
+    return client_task(job, round, shard, pool_view, plan.classes, measure_normalisation(pool_view),
+                       client_stream(name_));
+  }
+
+  // What the last round left, if the plan names it; else this is the site's own model's round.
+  ClientRound round_of(const RoundPlan& plan, const Images& pool) const {
+    if (plan.student.empty()) return {plan.round, command_.model};
+    ModelFileLimits limits;
+    limits.max_file_bytes = kMaxFileBytes;
+    auto lesson = std::make_shared<const Lesson>(
+        read_lesson(store_.blobs().path(plan.student),
+                    {own_.images->shape, pool.count(), plan.classes}, limits));
+    return {plan.round, lesson->student.architecture, std::move(lesson)};
   }
 
   Images read_pool(const RoundPlan& plan) const {
     const auto bytes = read_file(store_.blobs().path(plan.pool_hash), kMaxFileBytes);
-    return decode_idx_images({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()},
-                             "the coordinator's pool");
+    Images pool =
+        decode_idx_images({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()},
+                          "the coordinator's pool");
+    if (pool.shape == own_.images->shape) return pool;
+    throw DataError("[client] " + command_.data + ": the images are not of the pool's size");
   }
 
   static void check_plan(const Job& job, const RoundPlan& plan) {

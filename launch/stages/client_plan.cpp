@@ -8,6 +8,7 @@
 #include "launch/stages/clients.h"
 #include "launch/stages/run.h"
 #include "model/cost.h"
+#include "model/random.h"
 #include "model/zoo.h"
 
 namespace fedstill {
@@ -20,10 +21,10 @@ constexpr std::int64_t kParameterCopies = 5;
 // What the head does with an image beside a body of ordinary size, in multiply-adds.
 constexpr double kHeadMultiplyAdds = 1.2e6;
 
-LocalOptions local_options(const Job& job, const std::string& architecture, std::uint64_t stream) {
+LocalOptions local_options(const Job& job, const ClientRound& round, std::uint64_t stream) {
   const auto& c = job.clients;
   LocalOptions options;
-  options.architecture = architecture;
+  options.architecture = round.architecture;
   options.epochs = c.epochs;
   options.minimum_steps = c.min_steps;
   options.batch = c.batch;
@@ -34,6 +35,10 @@ LocalOptions local_options(const Job& job, const std::string& architecture, std:
   options.augmentation = {static_cast<int>(c.crop_padding), c.flip, static_cast<float>(c.erase)};
   options.bf16 = job.run.bf16;
   options.seed = seed_of(job, Stream::kClient, stream);
+  if (!round.lesson) return options;
+  options.epochs = job.round.epochs;
+  options.learning_rate = job.round.learning_rate;
+  options.seed = derive_key(options.seed, round.number);
   return options;
 }
 
@@ -51,14 +56,19 @@ HeadOptions head_options(const Job& job, std::uint64_t stream) {
 
 }  // namespace
 
-ClientPlan plan_client(const Job& job, const Material& material, std::size_t index) {
-  const auto& models = job.clients.models;
+const std::string& first_architecture(const Job& job, std::size_t index) {
+  return job.clients.models[index % job.clients.models.size()];
+}
+
+ClientPlan plan_client(const Run& run, const Material& material, std::size_t index) {
+  const Job& job = run.job;
   ClientPlan plan;
   plan.name = client_name(index, material.shards.size());
-  plan.architecture = models[index % models.size()];
-  plan.task = client_task(job, material.shards[index], material.pool.images, material.classes(),
-                          material.normalisation, plan.architecture, client_stream(plan.name));
-  plan.load = workload_of(job, plan.task.shard.images.count());
+  plan.architecture = run.lesson ? job.distillation.student : first_architecture(job, index);
+  const ClientRound round{run.round, plan.architecture, run.lesson};
+  plan.task = client_task(job, round, material.shards[index], material.pool.images,
+                          material.classes(), material.normalisation, client_stream(plan.name));
+  plan.load = workload_of(job, round, plan.task.shard.images.count());
   const Cost cost = total_cost(
       make_model(plan.architecture, material.data.train.images->shape, material.classes(), 0));
   plan.cost = static_cast<double>(plan.load.body_images) * static_cast<double>(cost.multiply_adds) +
@@ -68,23 +78,25 @@ ClientPlan plan_client(const Job& job, const Material& material, std::size_t ind
   return plan;
 }
 
-ClientTask client_task(const Job& job, Shard shard, ImageView pool, std::int64_t classes,
-                       Normalisation normalisation, const std::string& architecture,
-                       std::uint64_t stream) {
+ClientTask client_task(const Job& job, const ClientRound& round, Shard shard, ImageView pool,
+                       std::int64_t classes, Normalisation normalisation, std::uint64_t stream) {
   return {std::move(shard),
           std::move(pool),
           classes,
           std::move(normalisation),
-          local_options(job, architecture, stream),
-          head_options(job, stream)};
+          local_options(job, round, stream),
+          head_options(job, stream),
+          round.lesson,
+          {job.round.pool_weight, job.clients.batch}};
 }
 
-ClientWorkload workload_of(const Job& job, std::int64_t samples) {
+ClientWorkload workload_of(const Job& job, const ClientRound& round, std::int64_t samples) {
   const std::int64_t batch = std::min(job.clients.batch, std::max<std::int64_t>(1, samples));
   ClientWorkload load;
   load.steps_per_epoch = std::max<std::int64_t>(1, samples / batch);
-  load.body_images =
-      batch * std::max(job.clients.epochs * load.steps_per_epoch, job.clients.min_steps);
+  const std::int64_t epochs = round.lesson ? job.round.epochs : job.clients.epochs;
+  load.body_images = (round.lesson ? batch + job.clients.batch : batch) *
+                     std::max(epochs * load.steps_per_epoch, job.clients.min_steps);
   load.head_images = job.head.steps * job.head.batch;
   return load;
 }

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "client/client.h"
 #include "launch/stages/material.h"
+#include "launch/stages/run.h"
 
 namespace fedstill {
 
@@ -24,14 +26,22 @@ struct ClientPlan {
   double cost = 0.0;              // multiply-adds of training
   std::int64_t memory_bytes = 0;  // rough peak of training
 };
-ClientPlan plan_client(const Job& job, const Material& material, std::size_t index);
+// The architecture that a client trains in the first round and joins with.
+const std::string& first_architecture(const Job& job, std::size_t index);
 
-// The work of a client that has these images, wherever it runs. The stream gives it its own random
-// numbers: client_stream(name).
-ClientTask client_task(const Job& job, Shard shard, ImageView pool, std::int64_t classes,
-                       Normalisation normalisation, const std::string& architecture,
-                       std::uint64_t stream);
-ClientWorkload workload_of(const Job& job, std::int64_t samples);
+ClientPlan plan_client(const Run& run, const Material& material, std::size_t index);
+
+// The work of a client that has these images in a round, wherever it runs: in the first the
+// architecture's, from the second on with the lesson of the one before. The stream gives it its own
+// random numbers: client_stream(name).
+struct ClientRound {
+  std::int64_t number = 1;
+  std::string architecture;
+  std::shared_ptr<const Lesson> lesson = {};
+};
+ClientTask client_task(const Job& job, const ClientRound& round, Shard shard, ImageView pool,
+                       std::int64_t classes, Normalisation normalisation, std::uint64_t stream);
+ClientWorkload workload_of(const Job& job, const ClientRound& round, std::int64_t samples);
 
 // The number behind "client-", as in simulated names, or else a hash of the name: "client-07" draws
 // the same in one process and at its site.

@@ -105,13 +105,15 @@ class ClientWork {
       if (!e.end_of_epoch) return;
       const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - began;
       const double rate = spent.count() > 0.0 ? static_cast<double>(e.images) / spent.count() : 0.0;
-      run_.events.metric(head ? "head" : "client", plan_.name, e.epoch, e.step, e.loss, rate);
+      run_.events.metric(head ? "head" : "client", plan_.name, e.epoch, e.step, e.loss, rate,
+                         run_.round);
     };
     return options;
   }
 
   // How long a user waited from the command to the first training step of the run.
   void note_first_step() {
+    if (run_.round > 1) return;
     if (first_step_.exchange(true) || run_.folder.recall("first_step")) return;
     run_.folder.remember("first_step", {{"seconds", seconds_since_process_start()}});
   }
@@ -205,7 +207,7 @@ std::string client_name(std::size_t index, std::size_t count) {
 void train_some(const Run& run, const Material& material, const std::vector<std::size_t>& clients,
                 const std::function<void(const ClientRecord&)>& on_done) {
   std::vector<ClientPlan> plans;
-  for (const std::size_t i : clients) plans.push_back(plan_client(run.job, material, i));
+  for (const std::size_t i : clients) plans.push_back(plan_client(run, material, i));
   const std::size_t honest = honest_clients(run.job, material);
   std::atomic<bool> first_step{false};
   run_plans(run, plans, [&](std::size_t i) {
@@ -222,8 +224,9 @@ std::vector<ClientRecord> train_clients(const Run& run, const Material& material
   if (run.crew != nullptr) run.crew->train(run, material);
   std::vector<ClientPlan> plans;
   for (std::size_t i = 0; i < material.shards.size(); ++i) {
-    plans.push_back(plan_client(run.job, material, i));
-    federation.join(plans[i].name, plans[i].architecture, plans[i].task.shard.images.count());
+    plans.push_back(plan_client(run, material, i));
+    federation.join(plans[i].name, first_architecture(run.job, i),
+                    plans[i].task.shard.images.count());
   }
   const std::size_t honest = honest_clients(run.job, material);
   std::vector<ClientRecord> records(plans.size());

@@ -69,7 +69,7 @@ void Federation::join(const std::string& client, const std::string& architecture
                       std::int64_t sample_count) {
   const std::lock_guard guard(mutex_);
   auto [place, added] = seats_.try_emplace(client);
-  if (!added) throw std::logic_error("[federation] " + client + " joined twice");
+  if (!added) return;
   place->second =
       std::make_unique<Seat>(sites_ / client, ClientIdentity{client, architecture, sample_count});
   Seat& seat = *place->second;
@@ -98,17 +98,26 @@ void Federation::upload(const std::string& client, const std::filesystem::path& 
   }
 }
 
-void Federation::send_bundle(const std::vector<std::byte>& bytes) {
+void Federation::publish(const std::vector<std::byte>& bundle,
+                         const std::vector<std::byte>& lesson) {
+  using State = ClientSession::State;
   const std::lock_guard guard(mutex_);
   if (!coordinator_.finished()) {
-    reception_.publish(store_.blobs().add(bytes), {}, now());
+    const BlobInfo student = lesson.empty() ? BlobInfo{} : store_.blobs().add(lesson);
+    reception_.publish(store_.blobs().add(bundle), student, now());
   }
+  const State expected = coordinator_.finished() ? State::kDone : State::kTraining;
   for (auto& [client, seat] : seats_) {
     converse(client, *seat);
-    if (seat->session.state() != ClientSession::State::kDone) {
-      throw std::logic_error("[federation] " + client + " did not take the bundle");
+    if (seat->session.state() != expected) {
+      throw std::logic_error("[federation] " + client + " did not take what the round made");
     }
   }
+}
+
+std::uint32_t Federation::round() const {
+  const std::lock_guard guard(mutex_);
+  return coordinator_.round().number();
 }
 
 std::vector<Teacher> Federation::teachers() const {

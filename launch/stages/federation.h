@@ -14,7 +14,7 @@
 
 namespace fedstill {
 
-// All clients and the coordinator of one round in one process. Each client talks through its own
+// All clients and the coordinator of a job in one process. Each client talks through its own
 // in-process channel, so the bytes are those of a real round. Any thread may call.
 class Federation {
  public:
@@ -22,12 +22,16 @@ class Federation {
   Federation(const CoordinatorOptions& options, Store& store, std::filesystem::path sites);
   ~Federation();
 
-  // A client joins and gets its plan. Throws std::logic_error if it is refused.
+  // The round that is under way, or the last.
+  std::uint32_t round() const;
+  // A client joins, unless it did before, and gets its plan. Throws std::logic_error if it is
+  // refused.
   void join(const std::string& client, const std::string& architecture, std::int64_t sample_count);
   // Its update travels and is stored durably.
   void upload(const std::string& client, const std::filesystem::path& update);
-  // Every client gets the bundle and checks it.
-  void send_bundle(const std::vector<std::byte>& bytes);
+  // The round's results. Every client gets the bundle and checks it, and then the next plan with
+  // the lesson, unless this was the last round.
+  void publish(const std::vector<std::byte>& bundle, const std::vector<std::byte>& lesson);
 
   std::vector<Teacher> teachers() const;  // of the accepted uploads, by client name
 

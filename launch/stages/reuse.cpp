@@ -3,6 +3,7 @@
 #include <string>
 
 #include "launch/job_file.h"
+#include "launch/stages/rounds.h"
 
 namespace fedstill {
 namespace {
@@ -27,7 +28,10 @@ void check_same_clients(const fs::path& other, const Job& job) {
   }
 }
 
-void take_clients(const fs::path& other, const RunFolder& folder) {
+void take_clients(const fs::path& run, const RunFolder& folder) {
+  Job theirs;
+  apply_job_file(theirs, run / "job.toml");
+  const fs::path other = run / round_folder(theirs, 1);
   for (const auto& entry : fs::directory_iterator(other / "clients")) {
     const std::string name = entry.path().filename().string();
     const fs::path record = fs::path("state") / (name + ".json");

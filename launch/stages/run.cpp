@@ -18,7 +18,7 @@ std::uint64_t seed_of(const Job& job, Stream stream, std::uint64_t index) {
 
 void timed_stage(const Run& run, const std::string& name, const std::function<void()>& work) {
   if (run.stop.load()) throw Stopped("[run] stopped before " + name);
-  run.events.event("stage_started", {{"stage", name}});
+  run.events.event("stage_started", {{"stage", name}, {"round", run.round}});
   const auto began = std::chrono::steady_clock::now();
   const auto save_seconds = [&] {
     auto seconds = stage_seconds(run);
@@ -33,7 +33,9 @@ void timed_stage(const Run& run, const std::string& name, const std::function<vo
     throw;
   }
   save_seconds();
-  run.events.event("stage_finished", {{"stage", name}, {"seconds", stage_seconds(run).at(name)}});
+  run.events.event(
+      "stage_finished",
+      {{"stage", name}, {"round", run.round}, {"seconds", stage_seconds(run).at(name)}});
 }
 
 std::map<std::string, double> stage_seconds(const Run& run) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "launch/event_log.h"
@@ -15,15 +16,18 @@
 namespace fedstill {
 
 class Crew;
+struct Lesson;
 
 // What every stage of a run is given.
 struct Run {
   const Job& job;
-  const RunFolder& folder;
+  const RunFolder& folder;  // of the round (launch/stages/rounds.h)
   EventLog& events;
   Progress& progress;
   std::atomic<bool>& stop;  // set from outside, or by a stage whose worker failed
   Crew* crew = nullptr;     // the ranks of this job, or this process alone
+  std::int64_t round = 1;
+  std::shared_ptr<const Lesson> lesson = {};  // of the round before, or nothing
 };
 
 // Keys for derive_key(seed, stream, …): what is drawn for one purpose never moves another.

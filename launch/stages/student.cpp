@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "data/lesson.h"
 #include "distillation/distiller.h"
 #include "launch/ranks/crew.h"
 #include "model/atomic_file.h"
@@ -23,12 +24,13 @@ DistillOptions distill_options(const Run& run) {
   const auto& d = run.job.distillation;
   DistillOptions options;
   options.student = d.student;
+  if (run.lesson && run.job.round.student == "last") options.start = run.lesson->student;
   options.loss = d.loss;
   options.temperature = d.temperature;
   options.batch = d.batch;
   options.augmentation = {static_cast<int>(d.crop_padding), d.flip, static_cast<float>(d.erase)};
   options.bf16 = run.job.run.bf16;
-  options.seed = seed_of(run.job, Stream::kStudent);
+  options.seed = seed_of(run.job, Stream::kStudent, static_cast<std::uint64_t>(run.round) - 1);
   options.fit.epochs = d.epochs;
   options.fit.optimizer.name = d.optimizer;
   options.fit.optimizer.learning_rate = d.learning_rate;
@@ -52,7 +54,7 @@ void follow(const Run& run, DistillOptions& options) {
     if (!e.end_of_epoch) return;
     const double spent = now.count() - began;
     run.events.metric("student", "student", e.epoch, e.step, e.loss,
-                      spent > 0.0 ? static_cast<double>(e.images) / spent : 0.0);
+                      spent > 0.0 ? static_cast<double>(e.images) / spent : 0.0, run.round);
   };
 }
 
@@ -67,7 +69,7 @@ Student distilled(const Run& run, const Material& material, const Teaching& teac
   follow(run, options);
   set_thread_count(static_cast<int>(run.job.run.threads));
   const at::Tensor labels = targets(run, material, teaching);
-  if (run.crew != nullptr) run.crew->begin_distilling(labels);
+  if (run.crew != nullptr) run.crew->begin_distilling(run, labels);
   Distilled result = distill(material.pool, labels, material.normalisation, options);
   Student student{std::move(result.student), {}};
   StudentRecord& record = student.record;

@@ -91,6 +91,18 @@ TEST_F(DistillerTest, TheStudentLearnsToAgreeWithTheTeacher) {
   EXPECT_LT(distilled.report.epoch_losses.back(), 0.5 * distilled.report.epoch_losses.front());
 }
 
+TEST_F(DistillerTest, AStudentGoesOn) {
+  const Graph before = run().student;
+  options_.start = before;
+  options_.fit.epochs = 0;
+  EXPECT_EQ(model_hash(run().student), model_hash(before));
+  options_.fit.epochs = 1;
+  const Distilled further = run();
+  EXPECT_GT(agreement(further.student), agreement(before) - 0.05);
+  options_.start.reset();
+  EXPECT_LT(further.report.epoch_losses.front(), run().report.epoch_losses.front());
+}
+
 TEST_F(DistillerTest, EveryLossLearns) {
   options_.fit.epochs = 6;
   for (const char* loss : {"kl", "hard-label", "logit-distance"}) {

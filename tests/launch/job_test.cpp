@@ -293,6 +293,19 @@ TEST(JobHash, DependsOnWhatChangesTheResultOnly) {
   EXPECT_NE(clients_hash(job), clients);
 }
 
+TEST(JobHash, LaterRoundsCountOnlyWhereThereAreSome) {
+  Job job;
+  const std::string hash = job_hash(job), clients = clients_hash(job);
+  job.round.epochs = 9;
+  EXPECT_EQ(job_hash(job), hash);
+  job.round.count = 2;
+  const std::string two = job_hash(job);
+  EXPECT_NE(two, hash);
+  job.round.epochs = 8;
+  EXPECT_NE(job_hash(job), two);
+  EXPECT_EQ(clients_hash(job), clients);  // those of the first round
+}
+
 TEST(Preset, QuickIsTheDefaultAndFullTrainsLonger) {
   EXPECT_EQ(job_json(make_preset("quick")), job_json(Job{}));
   EXPECT_GT(make_preset("full").distillation.epochs, Job{}.distillation.epochs);

@@ -177,7 +177,7 @@ TEST(EventLog, WritesJsonLinesAndRows) {
   TempFolder temp;
   EventLog log(temp.path());
   log.event("stage_started", {{"stage", "clients"}});
-  log.metric("client", "client-00", 1, 20, 0.5, 1000.0);
+  log.metric("client", "client-00", 1, 20, 0.5, 1000.0, 2);
   const auto line = nlohmann::json::parse(text_of(temp / "events.jsonl"));
   EXPECT_EQ(line.at("event"), "stage_started");
   EXPECT_EQ(line.at("stage"), "clients");
@@ -185,8 +185,9 @@ TEST(EventLog, WritesJsonLinesAndRows) {
   EXPECT_EQ(file_kind(temp / "events.jsonl"), FileKind::kEvents);
   EXPECT_EQ(file_kind(temp / "metrics.csv"), FileKind::kMetrics);
   EXPECT_NO_THROW(EventLog(temp.path()).event("failed", {{"what", "file \xff"}}));
-  EXPECT_EQ(text_of(temp / "metrics.csv"),
-            "stage,who,epoch,step,loss,images_per_second\nclient,client-00,1,20,0.5,1000.0\n");
+  EXPECT_EQ(
+      text_of(temp / "metrics.csv"),
+      "stage,who,epoch,step,loss,images_per_second,round\nclient,client-00,1,20,0.5,1000.0,2\n");
 }
 
 }  // namespace

@@ -49,6 +49,18 @@ TEST_F(Ranks, WithOneDistillerTheStudentIsThatOfOneProcess) {
             report_of(reference()).at("bundle").at("sha256"));
 }
 
+TEST_F(Ranks, TwoRoundsAreThoseOfOneProcess) {
+  const std::vector<std::string> two{"--set", "round.count=2",
+                                     "--set", "round.epochs=1",
+                                     "--set", "distillation.student=lenet5",
+                                     "--set", "distillation.ranks=1"};
+  const auto alone = fresh("ranks-rounds-alone"), folder = fresh("ranks-rounds");
+  ASSERT_EQ(run_program(small_job(alone, two)).code, 0);
+  run(2, folder, two);
+  EXPECT_EQ(student_of(folder), student_of(alone));
+  EXPECT_EQ(report_of(folder).at("rounds"), report_of(alone).at("rounds"));
+}
+
 TEST_F(Ranks, TheOthersNeedNothingOfTheRunFolderOfTheFirst) {
   if (std::system("unshare -m true 2>/dev/null") != 0) GTEST_SKIP() << "may not mount here";
   const auto folder = fresh("ranks-own-disks");

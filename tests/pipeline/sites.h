@@ -42,9 +42,9 @@ class Sites : public Pipeline {
     sign_request(authority(), identity(name) / "site.csr", certificate, options);
     install_certificate(identity(name), certificate, authority() / "ca.crt");
   }
-  // The settings of the small job, without the command they belong to.
+  // The settings of the job, without the command they belong to.
   static void append_settings(std::vector<std::string>& words) {
-    const auto all = small_job("unused");
+    const auto all = small_job("unused", settings_);
     words.insert(words.end(), all.begin() + 3, all.end());
   }
 

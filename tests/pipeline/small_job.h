@@ -42,7 +42,9 @@ class Pipeline : public ::testing::Test {
  public:
   static void SetUpTestSuite() {
     folder_ = std::make_unique<TempFolder>();
-    result_ = run_program(small_job(reference(), {"--workers", "1", "--json"}));
+    std::vector<std::string> more{"--workers", "1", "--json"};
+    more.insert(more.end(), settings_.begin(), settings_.end());
+    result_ = run_program(small_job(reference(), more));
     ASSERT_EQ(result_.code, 0) << result_.err;
   }
   static void TearDownTestSuite() { folder_.reset(); }
@@ -51,6 +53,8 @@ class Pipeline : public ::testing::Test {
   static std::filesystem::path reference() { return *folder_ / "reference"; }
   static std::filesystem::path fresh(const std::string& name) { return *folder_ / name; }
   static const Finished& reference_result() { return result_; }
+  // Beside those of the small job: for a suite that sets them before SetUpTestSuite().
+  static inline std::vector<std::string> settings_;
 
  private:
   static inline std::unique_ptr<TempFolder> folder_;
