@@ -59,15 +59,12 @@ struct Job {
   } pool;
 
   struct Round {
-    std::int64_t count = 1;
-    std::int64_t epochs = 5;
-    double learning_rate = 0.05;
-    double pool_weight = 1.0;
+    std::int64_t count = 1, epochs = 5;
+    double learning_rate = 0.05, pool_weight = 1.0;
     std::string student = "last";
     std::int64_t minimum = 2;
     std::int64_t deadline_minutes = 1440;
-    std::int64_t silent_seconds = 45;
-    std::int64_t stalled_minutes = 10;
+    std::int64_t silent_seconds = 45, stalled_minutes = 10;
     std::int64_t linger_minutes = 60;
   } round;
 
