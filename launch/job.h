@@ -84,6 +84,7 @@ struct Job {
     double temperature = 1.0;
     std::int64_t epochs = 10;
     std::int64_t batch = 128;
+    std::int64_t accumulate = 1;
     std::string optimizer = "adam";
     double learning_rate = 3e-3;
     double weight_decay = 0.0;
@@ -97,6 +98,8 @@ struct Job {
 
   struct Ranks {
     std::int64_t coordinators = 0;  // 0: every rank does everything
+    std::string batch_norm = "per-rank";
+    bool bf16_gradients = false;
   } ranks;
 
   struct Compression {

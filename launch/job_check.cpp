@@ -36,6 +36,11 @@ void check_job(const Job& job) {
     contradiction("distillation.batch = " + std::to_string(job.distillation.batch) +
                   ", but data.pool has only " + std::to_string(job.data.pool) + " images");
   }
+  if (job.distillation.batch * job.distillation.accumulate > job.data.pool) {
+    contradiction("distillation.batch × distillation.accumulate = " +
+                  std::to_string(job.distillation.batch * job.distillation.accumulate) +
+                  ", but data.pool has only " + std::to_string(job.data.pool) + " images");
+  }
   if (job.head.batch % 2 != 0) {
     contradiction("head.batch = " + std::to_string(job.head.batch) +
                   ", expected an even number: half own images, half pool");

@@ -130,6 +130,7 @@ void add_distillation(std::vector<Setting>& out, Job::Distillation& d) {
   out.push_back({s, "temperature", &d.temperature, "kl", 1e-3, 1e3});
   out.push_back({s, "epochs", &d.epochs, "over the pool", 1, 1e6});
   out.push_back({s, "batch", &d.batch, "images per step", 1, 65'536});
+  out.push_back({s, "accumulate", &d.accumulate, "so many batches make one step", 1, 65'536});
   out.push_back({s, "ranks", &d.ranks, "that fit the student in a cluster job; 0: all", 0, 65'536});
   out.push_back({s, "optimizer", &d.optimizer, "", 0, 0, {"sgd", "adam", "adamw"}});
   out.push_back({s, "learning_rate", &d.learning_rate, "", 0, kAny});
@@ -148,6 +149,14 @@ void add_ranks(std::vector<Setting>& out, Job::Ranks& r) {
                  "in a cluster job the first so many ask the teachers and fit the student, the "
                  "others train clients; 0: all do both",
                  0, 65'536});
+  out.push_back({s,
+                 "batch_norm",
+                 &r.batch_norm,
+                 "of the student on several ranks: over the images of all, or of each its own",
+                 0,
+                 0,
+                 {"per-rank", "shared"}});
+  out.push_back({s, "bf16_gradients", &r.bf16_gradients, "the student's travel as bfloat16"});
 }
 
 void add_compression(std::vector<Setting>& out, Job::Compression& c) {

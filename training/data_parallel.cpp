@@ -76,19 +76,24 @@ void GradientBuckets::add_bucket(std::span<const std::size_t> order) {
   }
 }
 
+void GradientBuckets::add() { only_adds_ = true; }
+
 void GradientBuckets::begin(std::span<float> facts) {
+  only_adds_ = false;
   next_ = 0;
   for (Bucket& bucket : buckets_) bucket.missing = bucket.members;
-  for (Slot& slot : slots_) slot.ready = false;
   facts_ = options_.group->all_reduce(elements(facts));
 }
 
-// From the hook: this gradient is final.
+// From the hook: this backward has added to this gradient.
 void GradientBuckets::take(std::size_t index) {
   Slot& slot = slots_[index];
-  slot.view.copy_(slot.value.grad());
-  slot.value.mutable_grad() = slot.view;
-  slot.ready = true;
+  if (!slot.filled) {
+    slot.view.copy_(slot.value.grad());
+    slot.value.mutable_grad() = slot.view;  // what follows is added in its place
+    slot.filled = true;
+  }
+  if (only_adds_) return;
   --buckets_[slot.bucket].missing;
   if (!options_.overlap) return;
   start_full_buckets();
@@ -107,7 +112,8 @@ void GradientBuckets::start(Bucket& bucket) {
 void GradientBuckets::finish() {
   const at::NoGradGuard no_grad;
   for (Slot& slot : slots_) {
-    if (!slot.ready) slot.view.zero_();  // nothing flowed there in this step, on any rank
+    if (!slot.filled) slot.view.zero_();  // nothing flowed there in this step, on any rank
+    slot.filled = false;
   }
   for (; next_ < buckets_.size(); ++next_) start(buckets_[next_]);
   facts_.wait();

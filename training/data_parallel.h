@@ -19,6 +19,9 @@ struct DataParallel {
   std::size_t bucket_bytes = std::size_t{1} << 20;
   bool overlap = true;  // a full bucket is on its way while backward computes the others
   bool bf16 = false;    // gradients travel as bfloat16
+  // BatchNorm measures over the images of all ranks; else each rank over its own, and the running
+  // statistics are averaged after every epoch.
+  bool shared_batch_norm = false;
 
   int rank() const { return group == nullptr ? 0 : group->rank(); }
   int ranks() const { return group == nullptr ? 1 : group->size(); }
@@ -36,9 +39,12 @@ class GradientBuckets {
   GradientBuckets(const GradientBuckets&) = delete;
   GradientBuckets& operator=(const GradientBuckets&) = delete;
 
-  // Before a backward; the facts, a few numbers of this step, ride along and are summed too.
+  // Before a backward whose gradients are only added up, for a later one of the same step.
+  void add();
+  // Before the last backward of a step; the facts, a few numbers of this step, ride along and are
+  // summed too.
   void begin(std::span<float> facts);
-  // After it: every gradient, and every fact, is the sum over the ranks. Throws CollectiveError.
+  // After that: every gradient, and every fact, is the sum over the ranks. Throws CollectiveError.
   void finish();
 
  private:
@@ -51,7 +57,7 @@ class GradientBuckets {
   struct Slot {
     at::Tensor value, view;  // the parameter, its gradient's place
     std::size_t bucket = 0;
-    bool ready = false;
+    bool filled = false;  // by a backward of this step
   };
 
   void add_bucket(std::span<const std::size_t> order);
@@ -64,6 +70,7 @@ class GradientBuckets {
   std::vector<Bucket> buckets_;
   std::size_t next_ = 0;  // bucket to start
   Pending facts_;
+  bool only_adds_ = false;
 };
 
 // Means over the ranks of what each measured for itself: the parameters that no gradient moves.

@@ -123,7 +123,8 @@ at::Tensor Executor::evaluate(int index, std::vector<at::Tensor>& values, Mode m
                          .training = mode == Mode::kTrain && !frozen_[i],
                          .overwrite = plan_.reusable[static_cast<std::size_t>(node.inputs[0])],
                          .rectify = plan_.rectifies[i],
-                         .generator = generator});
+                         .generator = generator,
+                         .group = group_});
 }
 
 std::vector<at::Tensor> Executor::run(const at::Tensor& images, std::span<const int> wanted,

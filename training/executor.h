@@ -13,6 +13,8 @@
 
 namespace fedstill {
 
+class Collective;
+
 // Eval: running statistics, no dropout. Train: batch statistics, dropout drawn from the generator
 // of the call.
 enum class Mode { kEval, kTrain };
@@ -49,6 +51,9 @@ class Executor {
   // Stops gradients to every parameter of the nodes up to and including the given one and keeps
   // those nodes in eval mode: running statistics, no dropout (for heads on frozen features).
   void freeze_through(int node);
+  // BatchNorm in kTrain measures over these ranks, which all run the same, instead of over this
+  // one's images; null: over this one's. Requires: the group outlives the runs and their gradients.
+  void measure_over(Collective* group) { group_ = group; }
 
   // Structure; the tensors are those given at construction.
   const Graph& graph() const { return graph_; }
@@ -67,6 +72,7 @@ class Executor {
   std::vector<std::vector<int>> node_parameters_;  // per node, indices into parameters_
   std::vector<bool> frozen_;
   ExecutionPlan plan_;  // of the last set of wanted nodes
+  Collective* group_ = nullptr;
 };
 
 // True on processors with AMX tiles, where bfloat16 convolutions are known to pay in PyTorch (not

@@ -10,13 +10,12 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
-#include <sstream>
 
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
 #include "model/random.h"
-#include "model/sha256.h"
 #include "training/checkpoint.h"
+#include "training/fit_identity.h"
 
 namespace fedstill {
 
@@ -24,55 +23,17 @@ namespace {
 
 constexpr std::size_t kMaxCheckpointBytes = std::size_t{1} << 34U;
 
-std::string to_text(double value) {
-  std::ostringstream text;
-  text.precision(17);
-  text << value;
-  return text.str();
-}
-
-Tensor to_rows(const at::Tensor& value) {
-  const at::Tensor rows = value.detach().contiguous(at::MemoryFormat::Contiguous);
-  return Tensor::of_floats(rows.sizes().vec(),
-                           {rows.const_data_ptr<float>(), static_cast<std::size_t>(rows.numel())});
-}
-
 void assign(const at::Tensor& target, const Tensor& rows) {
   const at::Tensor copy = at::empty(rows.shape(), at::kFloat);
   std::memcpy(copy.mutable_data_ptr<float>(), rows.bytes().data(), rows.bytes().size());
   target.copy_(copy);
 }
 
-void add_facts(std::vector<Checkpoint::Fact>& facts, const OptimizerOptions& options) {
-  facts.push_back({"optimizer", options.name});
-  facts.push_back({"learning rate", to_text(options.learning_rate)});
-  facts.push_back({"momentum", to_text(options.momentum)});
-  facts.push_back({"nesterov", options.nesterov ? "on" : "off"});
-  facts.push_back({"beta1", to_text(options.beta1)});
-  facts.push_back({"beta2", to_text(options.beta2)});
-  facts.push_back({"epsilon", to_text(options.epsilon)});
-  facts.push_back({"weight decay", to_text(options.weight_decay)});
-}
-
-void add_facts(std::vector<Checkpoint::Fact>& facts, const ScheduleOptions& options) {
-  facts.push_back({"schedule", options.name});
-  facts.push_back({"warm-up steps", std::to_string(options.warm_up_steps)});
-  if (options.name != "step") return;
-  facts.push_back({"step factor", to_text(options.step_factor)});
-  for (const double fraction : options.step_at) facts.push_back({"step at", to_text(fraction)});
-}
-
-// Structure by operators and names, values by the hash of what the parameters start from.
-void add_facts(std::vector<Checkpoint::Fact>& facts, Executor& executor) {
-  for (const Node& node : executor.graph().nodes) {
-    facts.push_back({"node", node.name + " " + std::string(op_name(node.op))});
-  }
-  Sha256 hash;
-  for (const Executor::Parameter& parameter : executor.parameters()) {
-    facts.push_back({"parameter", parameter.name + (parameter.trained ? "" : " (not trained)")});
-    hash.update(to_rows(parameter.value).bytes());
-  }
-  facts.push_back({"initial values", hash.hex()});
+std::int64_t steps_of(const BatchSource& source, const FitOptions& options) {
+  const std::int64_t batches = source.steps_per_epoch(), of_step = options.accumulate;
+  if (of_step >= 1 && of_step <= batches) return batches / of_step;
+  throw std::invalid_argument("[fit] " + std::to_string(of_step) +
+                              " batches make a step, but an epoch has " + std::to_string(batches));
 }
 
 // One fit under way.
@@ -86,11 +47,16 @@ class Fitting {
         loss_(loss),
         options_(options),
         optimizer_(make_optimizer(options.optimizer, executor.parameters())),
-        steps_per_epoch_(source.steps_per_epoch()),
+        steps_per_epoch_(steps_of(source, options)),
         epochs_(std::max(options.epochs,
                          (options.minimum_steps + steps_per_epoch_ - 1) / steps_per_epoch_)) {
-    if (options.parallel.ranks() > 1) gradients_.emplace(executor.parameters(), options.parallel);
+    if (options.parallel.ranks() < 2) return;
+    gradients_.emplace(executor.parameters(), options.parallel);
+    if (options.parallel.shared_batch_norm) executor.measure_over(options.parallel.group);
   }
+  ~Fitting() { executor_.measure_over(nullptr); }
+  Fitting(const Fitting&) = delete;
+  Fitting& operator=(const Fitting&) = delete;
 
   FitReport run() {
     const auto start = std::chrono::steady_clock::now();
@@ -110,7 +76,7 @@ class Fitting {
     double sum = 0.0;
     for (std::int64_t step = 0; step < steps_per_epoch_; ++step) {
       if (!gradients_) stop_if(is_asked_to_stop());
-      sum += run_step(epoch_ * steps_per_epoch_ + step, source_.batch(epoch_, step));
+      sum += run_step(step);
       const double mean = sum / static_cast<double>(step + 1);
       // Saved before it is told, so that who stops at an epoch's end loses nothing.
       if (step + 1 == steps_per_epoch_) finish_epoch(mean);
@@ -119,15 +85,18 @@ class Fitting {
     }
   }
 
-  double run_step(std::int64_t step, const Batch& batch) {
+  double run_step(std::int64_t step_of_epoch) {
+    const std::int64_t step = epoch_ * steps_per_epoch_ + step_of_epoch;
     const double factor = schedule_factor(options_.schedule, step, total_steps());
-    const std::vector<at::Tensor> outputs =
-        executor_.run(batch.images, wanted_, Mode::kTrain, dropout_key(step));
-    const at::Tensor loss = loss_(outputs, batch.targets);
-    double value = loss.item<float>();
-    if (gradients_) value = backward_together(loss, value, batch.share);
-    require_finite("loss", value, step, factor);
-    if (!gradients_) loss.backward();
+    double value = 0.0;
+    for (std::int64_t part = 0; part < options_.accumulate; ++part) {
+      const std::int64_t batch = step_of_epoch * options_.accumulate + part;
+      value = run_batch(source_.batch(epoch_, batch), step, part, value);
+      // With several ranks all see it after the last, so that all throw.
+      if (!gradients_ || part + 1 == options_.accumulate) {
+        require_finite("loss", value, step, factor);
+      }
+    }
     if (options_.clip_norm > 0.0) {
       const double norm = clip_gradients(executor_.parameters(), options_.clip_norm);
       require_finite("gradient norm", norm, step, factor);
@@ -135,8 +104,21 @@ class Fitting {
     optimizer_->step(factor);
     optimizer_->zero_gradients();
     ++report_.steps;
-    report_.images += std::llround(static_cast<double>(batch.images.size(0)) / batch.share);
     return value;
+  }
+
+  // Adds the gradients of one batch of a step, or of this rank's part of it. Returns the step's
+  // loss so far: of all batches before and this one.
+  double run_batch(const Batch& batch, std::int64_t step, std::int64_t part, double before) {
+    const std::vector<at::Tensor> outputs = executor_.run(
+        batch.images, wanted_, Mode::kTrain, dropout_key(step * options_.accumulate + part));
+    const auto parts = static_cast<double>(options_.accumulate);
+    const at::Tensor loss = loss_(outputs, batch.targets);
+    const double own = before + loss.item<float>() * (gradients_ ? batch.share : 1.0) / parts;
+    report_.images += std::llround(static_cast<double>(batch.images.size(0)) / batch.share);
+    if (gradients_) return backward_together(loss.mul(batch.share / parts), own, part);
+    if (std::isfinite(own)) (parts > 1.0 ? loss.mul(1.0 / parts) : loss).backward();
+    return own;
   }
 
   // Every rank's dropout is its own.
@@ -145,12 +127,17 @@ class Fitting {
     return gradients_ ? derive_key(key, options_.parallel.rank()) : key;
   }
 
-  // The gradients become those of the whole batch; returns its loss. Who is asked to stop tells the
-  // others with it, so that all leave after the same step.
-  double backward_together(const at::Tensor& loss, double value, double share) {
-    facts_ = {static_cast<float>(value * share), is_asked_to_stop() ? 1.0F : 0.0F};
+  // The step's last gradients become those of all ranks; returns the loss of all then. Who is asked
+  // to stop tells the others with it, so that all leave after the same step.
+  double backward_together(const at::Tensor& loss, double own, std::int64_t part) {
+    if (part + 1 < options_.accumulate) {
+      gradients_->add();
+      loss.backward();
+      return own;
+    }
+    facts_ = {static_cast<float>(own), is_asked_to_stop() ? 1.0F : 0.0F};
     gradients_->begin(facts_);
-    loss.mul(share).backward();
+    loss.backward();
     gradients_->finish();
     somebody_stops_ = facts_[1] > 0.0F;
     return static_cast<double>(facts_[0]);
@@ -166,7 +153,8 @@ class Fitting {
 
   void finish_epoch(double mean) {
     report_.epoch_losses.push_back(mean);
-    if (gradients_) average_statistics(executor_.parameters(), *options_.parallel.group);
+    if (gradients_ && !options_.parallel.shared_batch_norm)
+      average_statistics(executor_.parameters(), *options_.parallel.group);
     const std::int64_t done = epoch_ + 1,
                        every = std::max<std::int64_t>(1, options_.checkpoint_every);
     if (options_.checkpoint.empty() || options_.parallel.rank() != 0) return;
@@ -219,20 +207,6 @@ class Fitting {
     return tensors;
   }
 
-  std::vector<Checkpoint::Fact> identity() const {
-    std::vector<Checkpoint::Fact> facts{
-        {"epochs", std::to_string(epochs_)},
-        {"steps per epoch", std::to_string(steps_per_epoch_)},
-        {"seed", std::to_string(options_.seed)},
-        {"clip norm", to_text(options_.clip_norm)},
-    };
-    if (gradients_) facts.push_back({"ranks", std::to_string(options_.parallel.ranks())});
-    add_facts(facts, options_.optimizer);
-    add_facts(facts, options_.schedule);
-    add_facts(facts, executor_);
-    return facts;
-  }
-
   Checkpoint current_state() const {
     Checkpoint state{
         identity_, epoch_ + 1, images_before_ + report_.images, report_.epoch_losses, {}};
@@ -241,7 +215,7 @@ class Fitting {
   }
 
   void resume() {
-    identity_ = identity();
+    identity_ = fit_identity(options_, epochs_, steps_per_epoch_, executor_);
     if (!std::filesystem::exists(options_.checkpoint)) return;
     const Checkpoint state = decode_checkpoint(read_file(options_.checkpoint, kMaxCheckpointBytes));
     check_identity(state, identity_, options_.checkpoint);

@@ -31,6 +31,7 @@ struct FitEvent {
 
 struct FitOptions {
   std::int64_t epochs = 10;
+  std::int64_t accumulate = 1;     // so many batches make a step, by the mean of their gradients
   std::int64_t minimum_steps = 0;  // epochs are added until at least this many steps are made
   OptimizerOptions optimizer{};
   ScheduleOptions schedule{};

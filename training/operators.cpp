@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "training/batch_norm_relu.h"
+#include "training/shared_batch_norm.h"
 
 namespace fedstill {
 
@@ -52,6 +53,13 @@ at::Tensor linear(const OperatorCall& call) {
 }
 
 at::Tensor batch_norm(const OperatorCall& call) {
+  if (call.group != nullptr && call.training) {
+    at::Tensor result = shared_batch_norm(
+        call.inputs[0],
+        {call.parameters[0], call.parameters[1], call.parameters[2], call.parameters[3]},
+        call.node.attributes.epsilon, *call.group);
+    return call.rectify ? result.relu() : result;
+  }
   if (call.rectify && call.training && fits_batch_norm_relu(call.inputs[0])) {
     return batch_norm_relu(
         call.inputs[0],

@@ -9,6 +9,8 @@
 
 namespace fedstill {
 
+class Collective;
+
 // How one node is to be computed.
 struct OperatorCall {
   const Node& node;
@@ -19,6 +21,7 @@ struct OperatorCall {
   bool overwrite = false;              // the first input is read by nobody else: reuse its memory
   bool rectify = false;                // BatchNorm, MaxPool: apply a ReLU to the result as well
   const at::Generator& generator;      // of dropout
+  Collective* group = nullptr;         // BatchNorm in training measures over these ranks
 };
 
 // Computes one node with ATen. Requires: a validated graph; not for Op::kInput.

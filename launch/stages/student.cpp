@@ -32,6 +32,7 @@ DistillOptions distill_options(const Run& run) {
   options.bf16 = run.job.run.bf16;
   options.seed = seed_of(run.job, Stream::kStudent, static_cast<std::uint64_t>(run.round) - 1);
   options.fit.epochs = d.epochs;
+  options.fit.accumulate = d.accumulate;
   options.fit.optimizer.name = d.optimizer;
   options.fit.optimizer.learning_rate = d.learning_rate;
   options.fit.optimizer.weight_decay = d.weight_decay;
@@ -41,6 +42,8 @@ DistillOptions distill_options(const Run& run) {
   options.fit.checkpoint = run.folder.file("student.checkpoint");
   options.fit.stop = &run.stop;
   if (run.crew != nullptr) options.fit.parallel.group = run.crew->distillers();
+  options.fit.parallel.shared_batch_norm = run.job.ranks.batch_norm == "shared";
+  options.fit.parallel.bf16 = run.job.ranks.bf16_gradients;
   return options;
 }
 

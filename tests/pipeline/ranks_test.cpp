@@ -96,6 +96,15 @@ TEST_F(Ranks, AllTogetherMakeAStudentAsGood) {
   EXPECT_NE(student_of(folder), student_of(reference()));
 }
 
+TEST_F(Ranks, TheStudentsSettingsReachEveryRank) {
+  const auto folder = fresh("ranks-shared");
+  run(2, folder,
+      {"--set", "ranks.batch_norm=shared", "--set", "ranks.bf16_gradients=true", "--set",
+       "distillation.accumulate=2", "--set", "distillation.batch=25"});
+  EXPECT_NEAR(report_of(folder).at("student").at("test_accuracy"),
+              report_of(reference()).at("student").at("test_accuracy"), 0.06);
+}
+
 TEST_F(Ranks, AKilledRankEndsTheJobAndTheSameCommandGoesOn) {
   const auto uninterrupted = fresh("ranks-whole");
   run(2, uninterrupted);

@@ -73,13 +73,17 @@ struct Outcome {
   FitReport report;
 };
 
-Outcome run(const Graph& net, const FitOptions& options) {
+Outcome run(const Graph& net, const FitOptions& options, const BatchOptions& batches) {
   set_thread_count(1);
   Executor executor(net);
   const int logits = executor.graph().output("logits");
-  const auto source = make_batches(toy_images(), toy_labels(), toy_batches(options.parallel));
+  const auto source = make_batches(toy_images(), toy_labels(), batches);
   FitReport report = fit(executor, std::span(&logits, 1), *source, cross_entropy(), options);
   return {executor.snapshot(), std::move(report)};
+}
+
+Outcome run(const Graph& net, const FitOptions& options) {
+  return run(net, options, toy_batches(options.parallel));
 }
 
 // Of every rank.
@@ -150,6 +154,60 @@ TEST(DataParallel, StatisticsAndDropoutAreOfEachRankAndYetReplicasAgree) {
   EXPECT_EQ(together[0].graph, together[2].graph);
   EXPECT_EQ(together[0].graph, run_ranks(3, small_net(), {.bucket_bytes = 4096})[0].graph);
   EXPECT_GT(largest_difference(together[0].graph, run(small_net(), options_of({})).graph), 1e-4);
+}
+
+Graph batch_norm_net() {
+  GraphBuilder build("batch norm", {2, 8, 8}, 3);
+  int node = build.conv_bn_relu(0, {.out = 4});
+  node = build.conv_bn_relu(node, {.out = 6});
+  return std::move(build).finish(build.linear(build.unary(node, Op::kGlobalAveragePool), 3));
+}
+
+TEST(DataParallel, WithSharedBatchNormItIsTheFitOfOneRankWithTheWholeBatch) {
+  const Outcome alone = run(batch_norm_net(), options_of({}));
+  for (const int ranks : {2, 3, 5}) {
+    const auto together =
+        run_ranks(ranks, batch_norm_net(), {.bucket_bytes = 256, .shared_batch_norm = true});
+    EXPECT_LT(largest_difference(alone.graph, together[0].graph), 1e-5) << ranks;
+    for (const Outcome& rank : together) EXPECT_EQ(rank.graph, together[0].graph);
+  }
+  EXPECT_GT(largest_difference(alone.graph, run_ranks(2, batch_norm_net(), {})[0].graph), 1e-3);
+}
+
+// The same images in the same order; what is drawn to augment them depends on the batch.
+BatchOptions batches_of(std::int64_t batch, const DataParallel& parallel) {
+  BatchOptions options = toy_batches(parallel);
+  options.batch = batch;
+  options.augmentation = {};
+  return options;
+}
+
+TEST(DataParallel, BatchesThatAreAccumulatedAreOneLargeBatch) {
+  const Outcome large = run(plain_net(), options_of({}), batches_of(12, {}));
+  FitOptions options = options_of({});
+  options.accumulate = 3;
+  const Outcome alone = run(plain_net(), options, batches_of(4, {}));
+  EXPECT_LT(largest_difference(alone.graph, large.graph), 1e-6);
+  EXPECT_EQ(alone.report.steps, large.report.steps);
+  EXPECT_EQ(alone.report.images, large.report.images);
+  EXPECT_NEAR(alone.report.epoch_losses.back(), large.report.epoch_losses.back(), 1e-5);
+  for (const bool overlap : {true, false}) {
+    local::run_ranks(2, [&](Collective& group) {
+      FitOptions own = options;
+      own.parallel = {.group = &group, .bucket_bytes = 256, .overlap = overlap};
+      const Outcome rank = run(plain_net(), own, batches_of(4, own.parallel));
+      EXPECT_LT(largest_difference(rank.graph, large.graph), 1e-6);
+      EXPECT_NEAR(rank.report.epoch_losses.back(), large.report.epoch_losses.back(), 1e-5);
+    });
+  }
+}
+
+TEST(DataParallel, AStepOfMoreBatchesThanAnEpochHasIsRefused) {
+  FitOptions options = options_of({});
+  for (const std::int64_t batches : {0, 6}) {
+    options.accumulate = batches;
+    EXPECT_THROW(run(plain_net(), options), std::invalid_argument) << batches;
+  }
 }
 
 TEST(DataParallel, Bfloat16OnTheWireIsCloseAndTheSameOnAllRanks) {
