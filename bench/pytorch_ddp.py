@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The work of distill.cpp in PyTorch: DistributedDataParallel over gloo, one thread a rank, the batch that of all ranks together.
+"""The work of `fedstill bench distill` in PyTorch: DistributedDataParallel over gloo, one thread a rank, the batch that of all ranks together.
 
 Usage: pytorch_ddp.py [--ranks 2] [--student resnet8] [--batch 128]
 Prints one line: ddp, ranks, "overlap", images per second of the second of two epochs."""

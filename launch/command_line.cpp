@@ -66,8 +66,7 @@ void add_mpi(CLI::App& root, MpiCommand& c) {
   CLI::App& app = *root.add_subcommand("mpi", "run a whole job on the ranks of mpirun or Slurm");
   app.add_option("job", c.job, "job file (TOML); without one the preset is run");
   add_preset(app, c.preset);
-  app.add_option("--run", c.run,
-                 "folder of this run, which all ranks see; the same again goes on with it");
+  app.add_option("--run", c.run, "folder of this run, on rank 0; the same again goes on with it");
   add_assignments(app, c.assignments);
   add_quiet(app, c.quiet);
   add_json(app, c.json);

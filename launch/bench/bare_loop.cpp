@@ -9,6 +9,8 @@
 #include <system_error>
 
 #include "launch/bench/child_process.h"
+#include "launch/bench/scripts.h"
+#include "launch/bench/work_folder.h"
 #include "training/fit.h"
 
 namespace fedstill {
@@ -23,36 +25,6 @@ constexpr int kNoTorch = 3;  // exit status of the script
   throw std::system_error(errno, std::generic_category(),
                           "[bench] " + std::string(what) + " " + path.string());
 }
-
-// A folder that goes when it is left.
-class WorkFolder {
- public:
-  WorkFolder() {
-    std::string name = (fs::temp_directory_path() / "fedstill-bench-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) fail(name, "cannot make");
-    path_ = name;
-  }
-  ~WorkFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  WorkFolder(const WorkFolder&) = delete;
-  WorkFolder& operator=(const WorkFolder&) = delete;
-
-  fs::path file(const char* name) const { return path_ / name; }
-  const fs::path& path() const { return path_; }
-
-  template <typename T>
-  void write(const char* name, std::span<const T> values) const {
-    std::ofstream out(file(name), std::ios::binary);
-    out.write(reinterpret_cast<const char*>(values.data()),
-              static_cast<std::streamsize>(values.size_bytes()));
-    if (!out.flush()) fail(file(name), "cannot write");
-  }
-
- private:
-  fs::path path_;
-};
 
 // Weight and bias of every node in order, as nn.Sequential has them.
 std::vector<std::string> parameter_names(const Graph& graph) {

@@ -30,9 +30,4 @@ struct BareLoop {
 BareLoop run_bare_loop(const BenchFederation& federation, const std::string& python,
                        Progress& progress, std::atomic<bool>& stop);
 
-// Embedded at build time.
-namespace bench_scripts {
-std::string_view bare_fedavg();
-}
-
 }  // namespace fedstill

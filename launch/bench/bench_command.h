@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace fedstill {
 
@@ -29,6 +31,17 @@ struct BenchSimulateCommand {
   BenchOutput output;
 };
 
-using BenchCommand = std::variant<BenchSimulateCommand>;
+// How data-parallel distillation scales over ranks.
+struct BenchDistillCommand {
+  std::vector<std::int64_t> ranks{1, 2};
+  std::string student = "resnet8";
+  std::int64_t batch = 128, images = 6144, repeats = 3;  // batch: of all ranks together
+  std::filesystem::path plot;                            // an SVG picture to write, or nothing
+  bool alone = false;                                    // without PyTorch
+  bool as_rank = false, after = false;                   // of a group that mpirun started
+  BenchOutput output;
+};
+
+using BenchCommand = std::variant<BenchSimulateCommand, BenchDistillCommand>;
 
 }  // namespace fedstill

@@ -57,15 +57,41 @@ void add_simulate_bench(CLI::App& bench, BenchSimulateCommand& c) {
 The bare loop needs a Python that imports torch: FEDSTILL_BENCH_PYTHON names it.)");
 }
 
+void add_distill_bench(CLI::App& bench, BenchDistillCommand& c) {
+  CLI::App& app = *bench.add_subcommand(
+      "distill", "data-parallel distillation on several ranks, beside PyTorch");
+  app.add_option("--ranks", c.ranks, "how many, separated by commas; one is always measured")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--student", c.student, "architecture, as distillation.student in a job");
+  app.add_option("--batch", c.batch, "images of a step, of all ranks together")->check(kCount);
+  app.add_option("--images", c.images, "of an epoch")->check(kCount);
+  app.add_option("--repeats", c.repeats, "of all ways, in turn; medians are shown")
+      ->check(CLI::Range(1, 100));
+  app.add_option("--plot", c.plot, "an SVG picture of the scaling to write");
+  app.add_flag("--alone", c.alone, "without PyTorch");
+  for (CLI::Option* own : {app.add_flag("--as-rank", c.as_rank), app.add_flag("--after", c.after)})
+    own->group("");  // hidden: what it says to itself under mpirun
+  add_output(app, c.output);
+  app.footer(R"(Examples:
+  fedstill bench distill --ranks 1,2,4 --plot scaling.svg
+  FEDSTILL_BENCH_PYTHON=python3 fedstill bench distill --ranks 1,2 --repeats 5
+
+Ranks are threads of this process, and processes where mpirun is found. PyTorch's
+DistributedDataParallel needs a Python that imports torch: FEDSTILL_BENCH_PYTHON names it.)");
+}
+
 }  // namespace
 
 void add_bench_commands(CLI::App& root, BenchCommands& commands) {
   CLI::App& bench = *root.add_subcommand("bench", "measure this machine beside other programs");
   bench.require_subcommand(1);
   add_simulate_bench(bench, commands.simulate);
+  add_distill_bench(bench, commands.distill);
 }
 
-BenchCommand chosen_bench_command(const CLI::App&, const BenchCommands& commands) {
+BenchCommand chosen_bench_command(const CLI::App& root, const BenchCommands& commands) {
+  if (root.get_subcommand("bench")->got_subcommand("distill")) return commands.distill;
   return commands.simulate;
 }
 

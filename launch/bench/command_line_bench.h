@@ -9,6 +9,7 @@ namespace fedstill {
 // "fedstill bench WHAT", for parse_command_line(). One member per measurement.
 struct BenchCommands {
   BenchSimulateCommand simulate;
+  BenchDistillCommand distill;
 };
 void add_bench_commands(CLI::App& root, BenchCommands& commands);
 // Requires: the command line chose bench.

@@ -45,6 +45,14 @@ TEST(CommandLine, ASettingDoesNotSwallowTheJob) {
   EXPECT_EQ(c.job, "job.toml");
 }
 
+TEST(CommandLine, BenchDistillTakesAListOfRanks) {
+  const auto c = std::get<BenchDistillCommand>(std::get<BenchCommand>(
+      parse({"bench", "distill", "--ranks", "1,2,4", "--plot", "scaling.svg"})));
+  EXPECT_EQ(c.ranks, (std::vector<std::int64_t>{1, 2, 4}));
+  EXPECT_EQ(c.plot, "scaling.svg");
+  EXPECT_THAT(usage_error({"bench", "distill", "--ranks", "0"}), HasSubstr("ranks"));
+}
+
 TEST(CommandLine, BenchNamesWhatIsMeasured) {
   const auto c = std::get<BenchSimulateCommand>(std::get<BenchCommand>(
       parse({"bench", "simulate", "--workload", "W2", "--clients", "5", "--json"})));

@@ -15,6 +15,8 @@ namespace {
 constexpr std::chrono::microseconds kSpin{50};     // a small frame's time; a yield can cost more
 constexpr std::chrono::milliseconds kPatience{4};  // a chunk that is being made comes within it
 constexpr std::chrono::nanoseconds kLongestNap = std::chrono::milliseconds(2);
+// Who asks one channel after the other, without waiting, looks once for all of them.
+constexpr std::chrono::microseconds kFresh{100};
 constexpr std::size_t kMostPieceBytes = std::size_t{1} << 30;
 
 void check_initialised() {
@@ -106,8 +108,10 @@ bool Exchange::advance_lines() {
 bool Exchange::wait_until(Lock& lock, Clock::time_point until, const std::function<bool()>& holds) {
   Clock::time_point news = Clock::now();
   while (!holds()) {
+    Clock::time_point now = Clock::now();
+    if (now >= until && now - last_look_ < kFresh) return false;
     const bool has_moved = advance();
-    const Clock::time_point now = Clock::now();
+    last_look_ = now = Clock::now();
     if (has_moved) {
       news = now;
       changed_.notify_all();

@@ -61,6 +61,7 @@ class Exchange {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::unique_ptr<Line>> lines_;
+  Clock::time_point last_look_{};
   std::string failure_;  // MPI's; nothing works any more
 };
 
