@@ -229,7 +229,9 @@ BenchResult be_a_rank(const BenchDistillCommand& command, std::atomic<bool>& sto
   const double speed = distill_speed(
       {command.student, command.images, command.batch, !command.after}, group.get(), stop);
   BenchResult result;
-  if (session.rank() == 0) result.text = "images_per_second " + fixed(speed, 3) + "\n";
+  if (session.rank() != 0) return result;
+  result.data = {{"images_per_second", speed}};
+  result.text = "images_per_second " + fixed(speed, 3) + "\n";
   return result;
 }
 
