@@ -48,8 +48,8 @@ struct ShardsCommand {
   bool json = false;
 };
 struct CoordinatorCommand {
-  std::filesystem::path job, state, identity, revoked, allowed, log;
-  std::string preset = "quick", listen = "0.0.0.0:7443", log_level = "info";
+  std::filesystem::path job, state, identity, revoked, allowed, log, upstream_identity;
+  std::string preset = "quick", listen = "0.0.0.0:7443", log_level = "info", upstream;
   std::vector<std::string> assignments;
   std::int64_t monitor = 0;  // port for /metrics and /health on loopback; 0: none
   bool wait_on_failure = false, quiet = false, json = false;

@@ -79,6 +79,12 @@ void add_coordinator(CLI::App& root, CoordinatorCommand& c) {
   app.add_option("--allowed", c.allowed, "names that may take part, one a line; re-read");
   app.add_flag("--wait-on-failure", c.wait_on_failure,
                "when a round fails, wait for `fedstill reopen` instead of ending");
+  auto* upstream = app.add_option("--upstream", c.upstream,
+                                  "HOST:PORT of a coordinator this one is a client of");
+  auto* as_whom =
+      app.add_option("--upstream-identity", c.upstream_identity, "folder of its identity there");
+  upstream->needs(as_whom);
+  as_whom->needs(upstream);
   add_log(app, c.log, c.log_level);
   add_preset(app, c.preset);
   add_assignments(app, c.assignments);

@@ -129,9 +129,9 @@ void require_section(const std::vector<Setting>& settings, std::string_view sect
 }
 
 toml::table parse(std::string_view text, const std::string& origin) {
-  check_job_text(text, origin);
+  const std::string ascii = ascii_job_text(text, origin);
   try {
-    return toml::parse(text);
+    return toml::parse(ascii);
   } catch (const toml::parse_error& error) {
     throw JobError("[job] " + origin + ":" + std::to_string(error.source().begin.line) + ": " +
                    std::string(error.description()));

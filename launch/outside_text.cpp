@@ -1,9 +1,13 @@
 #include "launch/outside_text.h"
 
 #include <algorithm>
-#include <array>
+#include <cmath>
 #include <cstddef>
 #include <nlohmann/json.hpp>
+
+#include "launch/utf8.h"
+#include "model/decode_error.h"
+#include "model/strict_json.h"
 
 namespace fedstill {
 namespace {
@@ -11,29 +15,6 @@ namespace {
 template <typename Json>
 std::string dumped(const Json& value, int indent) {
   return value.dump(indent, ' ', true, Json::error_handler_t::replace);
-}
-
-struct Character {
-  char32_t code = 0;
-  std::size_t bytes = 0;  // 0: not UTF-8
-};
-
-// The character that the text begins with. Requires: not empty.
-Character first_character(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text.front());
-  if (lead < 0x80) return {lead, 1};
-  const std::size_t bytes = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  constexpr std::array<char32_t, 5> kLowest{0, 0, 0x80, 0x800, 0x10000};  // or it is overlong
-  if (lead < 0xC0 || lead > 0xF7 || text.size() < bytes) return {};
-  char32_t code = lead & (0x7FU >> bytes);
-  for (const char next : text.substr(1, bytes - 1)) {
-    const auto byte = static_cast<unsigned char>(next);
-    if ((byte & 0xC0U) != 0x80U) return {};
-    code = code << 6 | (byte & 0x3FU);
-  }
-  const bool surrogate = code >= 0xD800 && code < 0xE000;
-  if (code < kLowest[bytes] || code > 0x10FFFF || surrogate) return {};
-  return {code, bytes};
 }
 
 bool is_between(char32_t code, char32_t first, char32_t last) {
@@ -78,6 +59,22 @@ bool is_utf8(std::string_view text) {
     text.remove_prefix(bytes);
   }
   return true;
+}
+
+namespace {
+
+bool fits_64_bits(const nlohmann::json& value) {
+  constexpr double kLimit = 0x1p63;
+  if (value.is_number_float()) return std::abs(value.get<double>()) < kLimit;
+  return !value.is_structured() || std::ranges::all_of(value, fits_64_bits);
+}
+
+}  // namespace
+
+nlohmann::json parse_outside_json(std::string_view text, const std::string& origin) {
+  nlohmann::json out = parse_strict_json(text, origin);
+  if (!fits_64_bits(out)) throw DecodeError("[" + origin + "] found a number beyond 64 bits");
+  return out;
 }
 
 }  // namespace fedstill

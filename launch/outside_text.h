@@ -20,4 +20,8 @@ std::string printable_lines(const std::string& text);
 
 bool is_utf8(std::string_view text);
 
+// parse_strict_json() for what is read by get<std::int64_t>(), which has no defined result for a
+// number beyond 64 bits: such a number is refused. Throws DecodeError.
+nlohmann::json parse_outside_json(std::string_view text, const std::string& origin);
+
 }  // namespace fedstill

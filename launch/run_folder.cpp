@@ -15,7 +15,6 @@
 #include "launch/outside_text.h"
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
-#include "model/strict_json.h"
 
 namespace fedstill {
 namespace {
@@ -199,7 +198,7 @@ std::optional<nlohmann::json> recall_state(const fs::path& run, const std::strin
 }
 
 nlohmann::json decode_state(std::string_view text, const std::string& origin) {
-  return parse_strict_json(text, origin);
+  return parse_outside_json(text, origin);
 }
 
 fs::path default_run_folder() {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "launch/outside_text.h"
 #include "launch/sites/administration.h"
 #include "launch/sites/identity_folder.h"
 #include "launch/sites/membership.h"
@@ -53,7 +54,7 @@ class Conversation {
       if (!std::holds_alternative<StatusReply>(frame.message)) continue;  // a sign of life
       const std::string_view text(reinterpret_cast<const char*>(frame.body.data()),
                                   frame.body.size());
-      json reply = json::parse(text, nullptr, false);
+      json reply = parse_outside_json(text, "admin");
       if (!reply.is_object()) throw DecodeError("[admin] the reply is not JSON");
       return reply;
     }

@@ -22,6 +22,7 @@
 #include "launch/sites/service.h"
 #include "launch/sites/service_log.h"
 #include "launch/sites/status.h"
+#include "launch/sites/upstream.h"
 #include "launch/stages/clients.h"
 #include "launch/stages/material.h"
 #include "launch/stages/rounds.h"
@@ -40,6 +41,14 @@ BlobInfo add_pool(Store& store, const Material& material) {
   return store.blobs().add(std::as_bytes(std::span(bytes)));
 }
 
+std::optional<Membership> upstream_of(const CoordinatorCommand& command) {
+  if (command.upstream.empty()) return std::nullopt;
+  return Membership{.coordinator = command.upstream,
+                    .identity = command.upstream_identity,
+                    .state = command.state / "upstream",
+                    .revoked = command.revoked};
+}
+
 // All rounds of a job, from the first connection to the last bundle.
 class Federated {
  public:
@@ -49,6 +58,7 @@ class Federated {
         material_(material),
         log_(log),
         waits_on_failure_(command.wait_on_failure),
+        upstream_(upstream_of(command)),
         store_(run.folder.file("store")),
         audit_(run.folder.file("audit.jsonl")),
         pool_(add_pool(store_, material)),
@@ -80,7 +90,12 @@ class Federated {
     const RoundOutcome outcome = play_round(last.run());
     json report = make_report(run_, material_, outcome);
     write_report(run_.folder, report);
-    timed_stage(last.run(), "delivery", [&] { deliver(outcome.bundle.bytes); });
+    std::vector<std::byte> bundle = outcome.bundle.bytes;
+    if (upstream_) {
+      timed_stage(last.run(), "upstream",
+                  [&] { bundle = go_upstream(*upstream_, last.run(), material_, outcome); });
+    }
+    timed_stage(last.run(), "delivery", [&] { deliver(bundle); });
     run_.events.event("run_finished", {{"student", outcome.student.record.sha256}});
     return report;
   }
@@ -253,6 +268,7 @@ class Federated {
   const Material& material_;
   ServiceLog& log_;
   const bool waits_on_failure_;
+  const std::optional<Membership> upstream_;
   Store store_;
   AuditLog audit_;
   BlobInfo pool_;

@@ -90,6 +90,8 @@ ClientTask client_task(const Job& job, const ClientRound& round, Shard shard, Im
           {job.round.pool_weight, job.clients.batch}};
 }
 
+HeadOptions joint_head_options(const Job& job) { return head_options(job, client_stream("")); }
+
 ClientWorkload workload_of(const Job& job, const ClientRound& round, std::int64_t samples) {
   const std::int64_t batch = std::min(job.clients.batch, std::max<std::int64_t>(1, samples));
   ClientWorkload load;

@@ -41,6 +41,8 @@ struct ClientRound {
 };
 ClientTask client_task(const Job& job, const ClientRound& round, Shard shard, ImageView pool,
                        std::int64_t classes, Normalisation normalisation, std::uint64_t stream);
+// Of the head with which a coordinator speaks for its clients.
+HeadOptions joint_head_options(const Job& job);
 ClientWorkload workload_of(const Job& job, const ClientRound& round, std::int64_t samples);
 
 // The number behind "client-", as in simulated names, or else a hash of the name: "client-07" draws

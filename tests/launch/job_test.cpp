@@ -60,10 +60,12 @@ TEST(JobFile, MayHoldOtherCharactersOnlyInStringsAndComments) {
   EXPECT_THAT(error_of("[head]\nbatch = 7\uFEFB\n"),
               HasSubstr("[job] my.toml:2: found a character that is not ASCII"));
   EXPECT_THAT(error_of("[data]\nsource = 'a\né'\n"), HasSubstr("my.toml:3"));
-  for (const char* inside : {"batch = 7\"\uFCFF\"", "b\"\uFCFF\" = 7", "form = 'a''\uFCFF'"}) {
-    EXPECT_THAT(error_of("[head]\n" + std::string(inside) + "\n"),
-                HasSubstr("my.toml:2: found a quote where no string can begin"));
+  apply_toml(job, "[data]\nsource = 'idx:/\\\"\uFCFF\U0001F600' # it's\n", "a");
+  EXPECT_EQ(job.data.source, "idx:/\\\"\uFCFF\U0001F600");
+  for (const char* inside : {"batch = 7\"\uFCFF\"", "b\"\uFCFF\" = 7", "b = 0bb=['_\uFEFF"}) {
+    EXPECT_THAT(error_of("[head]\n" + std::string(inside) + "\n"), HasSubstr("my.toml:2: "));
   }
+  EXPECT_THAT(error_of("[head]\nform = \"\xff\"\n"), HasSubstr("bytes that are not UTF-8"));
   apply_toml(job, "[clients]\nmodels = [ # two\n  'mlp', \"cnn3\",\n]\n", "a");
   EXPECT_EQ(job.clients.models, (std::vector<std::string>{"mlp", "cnn3"}));
   for (const char* quotes : {"\"\"\"", "\'\'\'"}) {

@@ -3,12 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "launch/text_table.h"
+#include "model/decode_error.h"
 #include "model/model_file.h"
 #include "model/strict_json.h"
 #include "model/zoo.h"
@@ -70,6 +73,15 @@ TEST(OutsideText, AHostileFileDoesNotDriveTheTerminal) {
     for (const char* control : {"\x1b", "\u009b", "\r"}) {
       EXPECT_THAT(done.out + done.err, Not(HasSubstr(control)));
     }
+  }
+}
+
+TEST(OutsideJson, NumbersBeyond64BitsAreRefused) {
+  EXPECT_EQ(parse_outside_json(R"({"samples": 9223372036854775807})", "a").at("samples"),
+            std::numeric_limits<std::int64_t>::max());
+  EXPECT_EQ(parse_outside_json("[1.5e3, [-0.25]]", "a").at(1).at(0), -0.25);
+  for (const char* text : {R"({"samples": 14444444444444444444444})", "[[-9.3e18]]", "1e300"}) {
+    EXPECT_THROW(parse_outside_json(text, "a"), DecodeError) << text;
   }
 }
 

@@ -1,0 +1,86 @@
+#include "launch/sites/upstream.h"
+
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "aggregation/joint_confidence.h"
+#include "client/confidence_head.h"
+#include "compression/edge/bundle.h"
+#include "data/data_error.h"
+#include "data/idx_writer.h"
+#include "launch/certificates/site.h"
+#include "launch/sites/identity_folder.h"
+#include "launch/stages/client_plan.h"
+#include "model/atomic_file.h"
+#include "model/model_file.h"
+
+namespace fedstill {
+namespace {
+
+constexpr std::size_t kMaxFileBytes = std::size_t{4} << 30;
+constexpr BlobLimits kLimits{kMaxFileBytes, 4 * kMaxFileBytes};
+
+std::int64_t all_samples(const std::vector<ClientRecord>& clients) {
+  std::int64_t sum = 0;
+  for (const ClientRecord& client : clients) sum += client.samples;
+  return sum;
+}
+
+// The student with a head that answers for all clients of the round.
+Graph make_region_update(const Run& run, const Material& material, const Graph& student,
+                         const FitOptions& fit) {
+  const PredictionCache cache =
+      PredictionCache::open(run.folder.file("cache") / "pool.predictions");
+  return distill_confidence_head(student, material.pool.images,
+                                 joint_confidence(cache, measure_clients(cache)),
+                                 material.normalisation, joint_head_options(run.job), fit)
+      .graph;
+}
+
+// Its clients measured their densities against this pool.
+void check_same_pool(const RoundPlan& plan, const BlobInfo& pool, const std::string& coordinator) {
+  if (plan.pool_hash == pool.sha256) return;
+  throw DataError("[upstream] the pool of " + coordinator + " is " + plan.pool_hash +
+                  ", expected this coordinator's, " + pool.sha256);
+}
+
+}  // namespace
+
+std::vector<std::byte> go_upstream(const Membership& membership, const Run& run,
+                                   const Material& material, const RoundOutcome& outcome) {
+  const std::string name = check_credentials(credentials_of(membership.identity)).name;
+  std::filesystem::create_directories(membership.state);
+  ClientStore store(membership.state, kLimits);
+  const std::vector<std::uint8_t> images = encode_idx_images(material.pool.images);
+  const BlobInfo pool = store.blobs().add(std::as_bytes(std::span(images)));
+  ClientSession session({name, outcome.student.record.architecture, all_samples(outcome.clients)},
+                        store);
+  SiteWork work;
+  work.make_update = [&](const RoundPlan& plan, WorkProgress& progress,
+                         const std::atomic<bool>& stop) {
+    check_same_pool(plan, pool, membership.coordinator);
+    FitOptions fit;
+    fit.checkpoint = membership.state / "head.checkpoint";
+    fit.stop = &stop;
+    fit.on_event = [&](const FitEvent& e) {
+      progress.report(
+          {"head", static_cast<std::uint64_t>(e.step), static_cast<std::uint64_t>(e.steps)});
+    };
+    const auto file = membership.state / "update";
+    write_model(file, make_region_update(run, material, outcome.student.graph, fit));
+    return file;
+  };
+  work.on_trouble = [&](const std::string& what) { run.progress.message(what); };
+  run.progress.begin_stage("taking part at " + membership.coordinator, {});
+  const Delivery last = take_part_as(membership, session, std::move(work), run.stop);
+  std::vector<std::byte> bundle = read_file(store.blobs().path(last.bundle.sha256), kMaxFileBytes);
+  decode_bundle(bundle);
+  write_file_atomically(membership.state / "bundle.fsb", bundle);
+  run.events.event("upstream", {{"client", name}, {"bundle", last.bundle.sha256}});
+  run.progress.end_stage("the bundle came down");
+  return bundle;
+}
+
+}  // namespace fedstill
