@@ -1,6 +1,6 @@
 #include "aggregation/joint_confidence.h"
 
-#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 
 #include <algorithm>
 #include <span>
@@ -16,12 +16,12 @@ std::span<const double> numbers(const at::Tensor& values) {
   return {values.const_data_ptr<double>(), static_cast<std::size_t>(values.numel())};
 }
 
-std::vector<double> shares_of(const ClientFacts& facts) {
-  std::vector<double> shares;
-  const auto counts = numbers(facts.sample_counts), contradiction = numbers(facts.contradiction);
-  for (std::size_t k = 0; k < counts.size(); ++k) {
+std::vector<double> shares_of(const ClientFacts& facts, double share_cap) {
+  std::vector<double> shares = capped_shares(numbers(facts.sample_counts), share_cap);
+  const auto contradiction = numbers(facts.contradiction);
+  for (std::size_t k = 0; k < shares.size(); ++k) {
     const double agreement = 1.0 - contradiction[k];
-    shares.push_back(counts[k] * agreement * agreement);
+    shares[k] *= agreement * agreement;
   }
   return capped_shares(shares, 1.0);
 }
@@ -29,21 +29,22 @@ std::vector<double> shares_of(const ClientFacts& facts) {
 }  // namespace
 
 at::Tensor joint_confidence(const PredictionCache& cache, const ClientFacts& facts,
-                            double ratio_clip) {
+                            const RuleOptions& options) {
   if (!cache.complete()) {
     throw std::invalid_argument("[joint confidence] a client's predictions are missing");
   }
-  const std::vector<double> shares = shares_of(facts);
+  const at::Tensor out = at::full({cache.key().samples}, 0.5F);
+  if (facts.foreign_pool()) return out;
+  const std::vector<double> shares = shares_of(facts, options.share_cap);
   const auto mean_odds = numbers(facts.mean_odds);
   std::vector<double> ratio(static_cast<std::size_t>(cache.key().samples), 0.0);
   for (std::size_t k = 0; k < shares.size(); ++k) {
     const auto said = cache.confidences(static_cast<std::int64_t>(k));
     for (std::size_t i = 0; i < ratio.size(); ++i) {
       const double odds = clamped_odds(static_cast<double>(said[i]));
-      ratio[i] += shares[k] * std::min(odds / mean_odds[k], ratio_clip);
+      ratio[i] += shares[k] * std::min(odds / mean_odds[k], options.ratio_clip);
     }
   }
-  at::Tensor out = at::empty({cache.key().samples}, at::kFloat);
   std::ranges::transform(ratio, out.mutable_data_ptr<float>(),
                          [](double r) { return static_cast<float>(r / (1.0 + r)); });
   return out;

@@ -22,12 +22,19 @@ void await_change(std::atomic<std::uint32_t>& value, std::uint32_t old) {
 }  // namespace
 
 Workers::Workers(int count) {
-  for (int worker = 1; worker < count; ++worker) {
-    threads_.emplace_back([this, worker] { serve(worker); });
+  try {
+    for (int worker = 1; worker < count; ++worker) {
+      threads_.emplace_back([this, worker] { serve(worker); });
+    }
+  } catch (...) {  // those that were started would be joined asleep
+    dismiss();
+    throw;
   }
 }
 
-Workers::~Workers() {
+Workers::~Workers() { dismiss(); }
+
+void Workers::dismiss() {
   leave_ = true;
   ++batch_;
   batch_.notify_all();

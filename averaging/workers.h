@@ -30,6 +30,7 @@ class Workers {
   void run(std::size_t items, const Work& work);
 
  private:
+  void dismiss();
   void serve(int worker);
   void take_items(int worker);
 

@@ -68,16 +68,19 @@ class Transcription {
   }
 
   void write_inside(std::string_view inside, bool escape) {
+    bool is_escaped = false;  // by the backslash before
     while (!inside.empty()) {
       const char c = inside.front();
       const Character character = first_character(inside);
       if (character.bytes == 0) fail("found bytes that are not UTF-8");
       if (!is_ascii(c)) {
+        if (is_escaped) fail("found a backslash before a character that has no escape");
         write_escaped(character.code);
       } else {
         if (escape && (c == '\\' || c == '"')) out_ += '\\';
         out_ += c;
       }
+      is_escaped = !escape && c == '\\' && !is_escaped;
       inside.remove_prefix(character.bytes);
     }
   }

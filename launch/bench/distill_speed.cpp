@@ -57,7 +57,7 @@ double distill_speed(const DistillWork& work, Collective* group, const std::atom
   };
   distill({random_images(work.images)}, random_labels(work.images), {{0.5F}, {0.25F}}, options);
   const std::chrono::duration<double> second = ends.at(1) - ends.at(0);
-  return static_cast<double>(steps * options.batch) / second.count();
+  return static_cast<double>(steps * std::min(options.batch, work.images)) / second.count();
 }
 
 double distill_speed_of_threads(const DistillWork& work, int ranks, const std::atomic<bool>& stop) {

@@ -103,6 +103,9 @@ void Crew::train(const Run& run, const Material& material) {
   } catch (const Stopped&) {
     taking.get();  // may be what stopped it, and says why
     throw;
+  } catch (...) {
+    run.stop.store(true);  // nobody waits for the others
+    throw;
   }
   taking.get();
 }

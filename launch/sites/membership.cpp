@@ -28,7 +28,11 @@ class Dialler {
     try {
       auto channel = dial(server_, credentials_, options_);
       failures_ = 0;
+      was_there_ = true;
       return channel;
+    } catch (const CredentialError& error) {  // perhaps they are being renewed
+      if (!was_there_) throw;
+      throw ChannelClosed(error.what());
     } catch (const DialError& error) {
       failures_ = error.step() == DialError::Step::kTls ? failures_ + 1 : 0;
       if (failures_ >= kMostHandshakeFailures) throw;
@@ -41,6 +45,7 @@ class Dialler {
   Credentials credentials_;
   DialOptions options_;
   int failures_ = 0;
+  bool was_there_ = false;  // dialled at least once
 };
 
 }  // namespace

@@ -136,11 +136,13 @@ void ServiceLog::write_line(const std::string& line) {
 }
 
 void ServiceLog::rotate() {
-  for (int number = options_.keep; number > 1; --number) {
-    std::error_code absent;
-    fs::rename(numbered(options_.file, number - 1), numbered(options_.file, number), absent);
+  // It may be gone: somebody took it, or the new one could not be opened after the last rotation.
+  std::error_code absent;
+  const bool is_there = fs::exists(options_.file, absent);
+  for (int number = is_there ? options_.keep : 0; number > 0; --number) {
+    const auto newer = number > 1 ? numbered(options_.file, number - 1) : options_.file;
+    fs::rename(newer, numbered(options_.file, number), absent);
   }
-  if (options_.keep > 0) fs::rename(options_.file, numbered(options_.file, 1));
   file_ = std::make_unique<FileDescriptor>(options_.file, O_WRONLY | O_CREAT | O_APPEND | O_TRUNC);
   bytes_ = 0;
 }

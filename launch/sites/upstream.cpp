@@ -1,5 +1,6 @@
 #include "launch/sites/upstream.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -8,6 +9,7 @@
 #include "aggregation/joint_confidence.h"
 #include "client/confidence_head.h"
 #include "compression/edge/bundle.h"
+#include "coordinator/coordinator.h"
 #include "data/data_error.h"
 #include "data/idx_writer.h"
 #include "launch/certificates/site.h"
@@ -15,6 +17,7 @@
 #include "launch/stages/client_plan.h"
 #include "model/atomic_file.h"
 #include "model/model_file.h"
+#include "training/threads.h"
 
 namespace fedstill {
 namespace {
@@ -25,16 +28,24 @@ constexpr BlobLimits kLimits{kMaxFileBytes, 4 * kMaxFileBytes};
 std::int64_t all_samples(const std::vector<ClientRecord>& clients) {
   std::int64_t sum = 0;
   for (const ClientRecord& client : clients) sum += client.samples;
-  return sum;
+  return std::min(sum, CoordinatorOptions{}.max_sample_count);  // what one may say above
+}
+
+std::vector<std::byte> read_checked_bundle(const std::filesystem::path& file) {
+  std::vector<std::byte> bytes = read_file(file, kMaxFileBytes);
+  decode_bundle(bytes);
+  return bytes;
 }
 
 // The student with a head that answers for all clients of the round.
 Graph make_region_update(const Run& run, const Material& material, const Graph& student,
                          const FitOptions& fit) {
+  const RuleOptions rule{.ratio_clip = run.job.aggregation.ratio_clip,
+                         .share_cap = run.job.aggregation.share_cap};
   const PredictionCache cache =
       PredictionCache::open(run.folder.file("cache") / "pool.predictions");
   return distill_confidence_head(student, material.pool.images,
-                                 joint_confidence(cache, measure_clients(cache)),
+                                 joint_confidence(cache, measure_clients(cache), rule),
                                  material.normalisation, joint_head_options(run.job), fit)
       .graph;
 }
@@ -50,6 +61,8 @@ void check_same_pool(const RoundPlan& plan, const BlobInfo& pool, const std::str
 
 std::vector<std::byte> go_upstream(const Membership& membership, const Run& run,
                                    const Material& material, const RoundOutcome& outcome) {
+  const auto kept = membership.state / "bundle.fsb";
+  if (std::filesystem::exists(kept)) return read_checked_bundle(kept);  // the other may be gone
   const std::string name = check_credentials(credentials_of(membership.identity)).name;
   std::filesystem::create_directories(membership.state);
   ClientStore store(membership.state, kLimits);
@@ -61,6 +74,7 @@ std::vector<std::byte> go_upstream(const Membership& membership, const Run& run,
   work.make_update = [&](const RoundPlan& plan, WorkProgress& progress,
                          const std::atomic<bool>& stop) {
     check_same_pool(plan, pool, membership.coordinator);
+    set_thread_count(static_cast<int>(run.job.run.threads));
     FitOptions fit;
     fit.checkpoint = membership.state / "head.checkpoint";
     fit.stop = &stop;
@@ -75,9 +89,8 @@ std::vector<std::byte> go_upstream(const Membership& membership, const Run& run,
   work.on_trouble = [&](const std::string& what) { run.progress.message(what); };
   run.progress.begin_stage("taking part at " + membership.coordinator, {});
   const Delivery last = take_part_as(membership, session, std::move(work), run.stop);
-  std::vector<std::byte> bundle = read_file(store.blobs().path(last.bundle.sha256), kMaxFileBytes);
-  decode_bundle(bundle);
-  write_file_atomically(membership.state / "bundle.fsb", bundle);
+  std::vector<std::byte> bundle = read_checked_bundle(store.blobs().path(last.bundle.sha256));
+  write_file_atomically(kept, bundle);
   run.events.event("upstream", {{"client", name}, {"bundle", last.bundle.sha256}});
   run.progress.end_stage("the bundle came down");
   return bundle;

@@ -66,6 +66,9 @@ TEST(JobFile, MayHoldOtherCharactersOnlyInStringsAndComments) {
     EXPECT_THAT(error_of("[head]\n" + std::string(inside) + "\n"), HasSubstr("my.toml:2: "));
   }
   EXPECT_THAT(error_of("[head]\nform = \"\xff\"\n"), HasSubstr("bytes that are not UTF-8"));
+  EXPECT_THAT(error_of("[head]\nform = \"\\é\"\n"), HasSubstr("found a backslash before"));
+  apply_toml(job, "[data]\nsource = \"idx:/\\\\é\"\n", "a");
+  EXPECT_EQ(job.data.source, "idx:/\\é");
   apply_toml(job, "[clients]\nmodels = [ # two\n  'mlp', \"cnn3\",\n]\n", "a");
   EXPECT_EQ(job.clients.models, (std::vector<std::string>{"mlp", "cnn3"}));
   for (const char* quotes : {"\"\"\"", "\'\'\'"}) {
