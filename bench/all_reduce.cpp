@@ -2,7 +2,6 @@
 // rank costs. The rounds alternate between the two, so that both see the same machine.
 //   mpirun -np 2 fedstill_bench_all_reduce [LARGEST_MB]   (default 256)
 #include <mpi.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -14,24 +13,10 @@
 
 #include "collective/local/local.h"
 #include "collective/mpi/mpi.h"
+#include "tests/support/clock.h"
 
 namespace fedstill {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-double cpu_seconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 struct Times {
   std::vector<double> ours, bare, local;

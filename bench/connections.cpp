@@ -1,6 +1,7 @@
 // What connections cost: handshakes per second, beside `openssl s_time` and `openssl s_server`, and
 // many that are idle but for a heartbeat every 15 seconds.
 //   fedstill_bench_connections [--case idle,handshakes] [--connections 2000] [--seconds 5]
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <array>

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/clock.h"
 #include "tests/support/test_certificates.h"
 #include "transport/tls/dial.h"
 #include "transport/tls/server.h"
@@ -23,21 +23,6 @@ namespace fedstill {
 
 // What the network benchmarks share: certificates, a server that takes or sends chunks, the
 // machine.
-using Clock = std::chrono::steady_clock;
-
-inline double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-inline double cpu_seconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
 struct Keys {
   TestAuthority authority;
   Credentials coordinator = authority.coordinator(), client = authority.client();

@@ -3,7 +3,6 @@
 // waits in a channel costs. The rounds alternate, so that all see the same machine.
 //   mpirun -np 2 fedstill_bench_mpi_upload [GIGABYTES] [FOLDER]   (default 3, no files)
 #include <mpi.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "model/sha256.h"
+#include "tests/support/clock.h"
 #include "transport/blob_sender.h"
 #include "transport/blob_store.h"
 #include "transport/mpi/mpi_channel.h"
@@ -22,22 +22,8 @@
 namespace fedstill {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::chrono::hours kLong{1};
 constexpr int kRounds = 5;
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-double cpu_seconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 struct Ranks {
   int rank = 0;

@@ -3,13 +3,13 @@
 // One line per case and repetition: name, images per second of wall time, images per CPU second.
 #include <chrono>
 #include <cstring>
-#include <ctime>
 #include <iostream>
 #include <numeric>
 #include <string>
 
 #include "model/random.h"
 #include "model/zoo.h"
+#include "tests/support/clock.h"
 #include "training/losses.h"
 #include "training/predict.h"
 #include "training/threads.h"
@@ -29,12 +29,6 @@ ImageView random_images(std::int64_t count) {
   ImageView view{std::move(images), std::vector<std::int64_t>(static_cast<std::size_t>(count))};
   std::iota(view.indices.begin(), view.indices.end(), 0);
   return view;
-}
-
-double cpu_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
 // Runs work() once to warm up and once to measure; it returns the images it handled.

@@ -15,6 +15,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "tests/support/loopback_address.h"
+
 namespace fedstill {
 namespace {
 
@@ -23,17 +25,9 @@ using Clock = std::chrono::steady_clock;
 constexpr int kLookMilliseconds = 20;  // for the end, while nothing happens
 constexpr std::size_t kMostBytes = 64 * 1024;
 
-sockaddr_in loopback(std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
-
 int connect_to(std::uint16_t port) {
   const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const sockaddr_in address = loopback(port);
+  const sockaddr_in address = loopback_address(port);
   if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
     return descriptor;
   }
@@ -78,7 +72,7 @@ struct BadLine::Way {
 
 BadLine::BadLine(std::uint16_t target) : target_(target), weather_([] { return Weather{}; }) {
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = loopback(0);
+  sockaddr_in address = loopback_address(0);
   socklen_t size = sizeof(address);
   auto* const generic = reinterpret_cast<sockaddr*>(&address);
   if (::bind(listener_, generic, size) != 0 || ::listen(listener_, 128) != 0 ||

@@ -1,8 +1,8 @@
 #include "transport/mpi/mpi_channel.h"
+#include "tests/support/clock.h"
 
 #include <gmock/gmock.h>
 #include <mpi.h>
-#include <sys/resource.h>
 
 #include <fstream>
 #include <map>
@@ -192,15 +192,6 @@ TEST_F(MpiRanks, BlobsGoOnWhereTheyWere) {
     BlobSender sender(file, blob, request.offset);
     while (const auto chunk = sender.next_chunk()) up().send(*chunk);
   }
-}
-
-double cpu_seconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 TEST_F(MpiRanks, WhoWaitsSleeps) {

@@ -13,6 +13,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "tests/support/loopback_address.h"
+
 namespace fedstill {
 namespace {
 
@@ -20,14 +22,6 @@ constexpr int kMinute = 60'000;
 
 void require(bool holds, const char* what) {
   if (!holds) throw std::runtime_error(std::string("[raw peer] ") + what);
-}
-
-sockaddr_in loopback(std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
 }
 
 bool wait_for_input(int descriptor, int milliseconds) {
@@ -38,7 +32,7 @@ bool wait_for_input(int descriptor, int milliseconds) {
 }  // namespace
 
 RawSocket::RawSocket(std::uint16_t port) : descriptor_(::socket(AF_INET, SOCK_STREAM, 0)) {
-  const sockaddr_in address = loopback(port);
+  const sockaddr_in address = loopback_address(port);
   require(::connect(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0,
           "cannot connect");
 }
@@ -147,7 +141,7 @@ bool RawTls::is_closed_by_peer() {
 }
 
 Listener::Listener() : descriptor_(::socket(AF_INET, SOCK_STREAM, 0)) {
-  sockaddr_in address = loopback(0);
+  sockaddr_in address = loopback_address(0);
   socklen_t size = sizeof(address);
   auto* const generic = reinterpret_cast<sockaddr*>(&address);
   require(::bind(descriptor_, generic, size) == 0 && ::listen(descriptor_, 128) == 0 &&
