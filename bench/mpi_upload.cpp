@@ -128,6 +128,7 @@ void waiting(Ranks& ranks) {
   } else {
     std::this_thread::sleep_for(kWait);
   }
+  MPI_Barrier(MPI_COMM_WORLD);  // a channel that is closed would end the wait
 }
 
 }  // namespace
