@@ -16,6 +16,7 @@
 #include "model/decode_error.h"
 #include "model/model_file.h"
 #include "model/sha256.h"
+#include "training/device.h"
 #include "training/fit.h"
 #include "training/predict.h"
 #include "training/threads.h"
@@ -121,11 +122,12 @@ TeacherAnswer predict_both(const Teacher& teacher, std::int64_t client, const Im
   check_graph(graph, sample_shape(images), classes, client);
   std::vector<std::string> outputs{"logits"};
   if (graph.outputs.contains("confidence")) outputs.emplace_back("confidence");
-  const auto values =
-      predict(graph, outputs, images, normalisation, options.block, [&](std::int64_t done) {
-        check_stop(options);
-        if (options.on_progress) options.on_progress(client, done);
-      });
+  const auto tell = [&](std::int64_t done) {
+    check_stop(options);
+    if (options.on_progress) options.on_progress(client, done);
+  };
+  const auto values = predict(graph, outputs, images, normalisation,
+                              {.block = options.block, .on_block = tell, .device = options.device});
   const std::int64_t count = images.count();
   return {.logits = values[0],
           .confidences = values.size() > 1 ? values[1].reshape({count})
@@ -160,6 +162,7 @@ class Pass {
   void work() {
     try {
       set_thread_count(1);
+      const DeviceStream stream(options_.device);
       for (std::int64_t client = next_++; client < cache_.clients(); client = next_++) {
         if (!cache_.done(client)) evaluate(client);
       }

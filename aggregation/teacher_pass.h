@@ -27,6 +27,7 @@ struct Teacher {
 struct TeacherPassOptions {
   int workers = 1;  // teachers evaluated at once, one thread each; the result does not depend on it
   std::int64_t block = 500;
+  at::Device device = at::kCPU;  // where the teachers are evaluated
   std::size_t max_model_bytes = std::size_t{4} << 30;
   const std::atomic<bool>* stop = nullptr;
   // Both may come from any worker, one at a time.

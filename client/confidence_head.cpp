@@ -66,7 +66,7 @@ FitReport train(Head& head, std::unique_ptr<BatchSource> source, const HeadOptio
   fit_options.schedule = {};
   fit_options.clip_norm = 0.0;
   fit_options.seed = key_for(options.seed, Draw::kDropout);
-  Executor executor(head.graph);
+  Executor executor(head.graph, {.device = options.device});
   const auto limited = make_one_epoch(std::move(source), options.steps);
   const std::array wanted{head.logit};
   FitReport report = fit(executor, wanted, *limited, binary_cross_entropy(), fit_options);
@@ -78,6 +78,7 @@ BatchOptions batch_options(const Normalisation& normalisation, const HeadOptions
   BatchOptions batches;
   batches.batch = options.batch;
   batches.normalisation = normalisation;
+  batches.device = options.device;
   batches.seed = key_for(options.seed, Draw::kBatches);
   return batches;
 }
@@ -91,11 +92,12 @@ HeadResult train_pixel_head(const Graph& body, std::unique_ptr<BatchSource> sour
 
 // The body never changes, so its features are computed once and not in every step.
 at::Tensor features_of(const Graph& body, int node, const ImageView& images,
-                       const Normalisation& normalisation) {
+                       const Normalisation& normalisation, at::Device device) {
   Graph graph = body;
   graph.outputs = {{"features", node}};
   const std::array<std::string, 1> wanted{"features"};
-  return predict(extract(graph, {"features"}), wanted, images, normalisation).front();
+  return predict(extract(graph, {"features"}), wanted, images, normalisation, {.device = device})
+      .front();
 }
 
 HeadResult train_feature_head(const Graph& body, const ImageView& own, const ImageView& pool,
@@ -104,9 +106,9 @@ HeadResult train_feature_head(const Graph& body, const ImageView& own, const Ima
   const int at = penultimate_node(body);
   const SampleShape shape = infer_shapes(body)[static_cast<std::size_t>(at)];
   Head head = make_feature_head(shape, options);
-  auto source = make_balanced_rows(features_of(body, at, own, normalisation),
-                                   features_of(body, at, pool, normalisation), options.batch,
-                                   key_for(options.seed, Draw::kBatches));
+  auto source = make_balanced_rows(features_of(body, at, own, normalisation, options.device),
+                                   features_of(body, at, pool, normalisation, options.device),
+                                   options.batch, key_for(options.seed, Draw::kBatches));
   FitReport report = train(head, std::move(source), options, run);
   return {attach(body, at, head.graph, "confidence", "confidence"), std::move(report)};
 }

@@ -24,6 +24,7 @@ struct HeadOptions {
   double weight_decay = 1e-4;
   double dropout = 0.2;
   std::uint64_t seed = 0;
+  at::Device device = at::kCPU;
 };
 
 // Returns the body with a second output "confidence" [N] in (0, 1) beside "logits", whose values

@@ -54,6 +54,7 @@ at::Tensor rows_of(const Tensor& labels) {
 ExecutorOptions executor_options(const LocalOptions& options) {
   ExecutorOptions out;
   out.bf16 = options.bf16;
+  out.device = options.device;
   return out;
 }
 
@@ -63,6 +64,7 @@ BatchOptions batch_options(const LocalOptions& options, const Normalisation& nor
   batches.batch = options.batch;
   batches.normalisation = normalisation;
   batches.augmentation = options.augmentation;
+  batches.device = options.device;
   batches.seed = key_for(options.seed, draw);
   return batches;
 }

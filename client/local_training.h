@@ -19,6 +19,7 @@ struct LocalOptions {
   double clip_norm = 2.0;
   Augmentation augmentation;
   bool bf16 = false;
+  at::Device device = at::kCPU;
   std::uint64_t seed = 0;
 };
 

@@ -13,7 +13,7 @@ struct Rectangle {
 };
 
 // What happens to one image: output pixel (y, x) is input pixel (y + down, x + right), black
-// outside, mirrored if flipped, blank inside `erased`. Inside the folder only.
+// outside, mirrored if flipped, blank inside `erased`.
 struct Change {
   std::int64_t down = 0, right = 0;
   bool flip = false;

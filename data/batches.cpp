@@ -15,21 +15,6 @@ namespace {
   throw std::invalid_argument("[batches] " + what);
 }
 
-// Network input = (pixel − mean) · scale, in grey levels. One subtraction and one product, each
-// rounded (the build forbids fusing them), give the same bits on every machine.
-struct Affine {
-  float mean, scale;
-};
-
-std::vector<Affine> make_affines(const Normalisation& normalisation) {
-  std::vector<Affine> affines;
-  for (std::size_t c = 0; c < normalisation.mean.size(); ++c) {
-    affines.push_back(
-        {255.0F * normalisation.mean[c], 1.0F / (255.0F * normalisation.deviation[c])});
-  }
-  return affines;
-}
-
 void check(const ImageView& images, std::span<const std::int64_t> rows,
            const Normalisation& normalisation, std::span<const float> out) {
   const auto channels = static_cast<std::size_t>(images.images->shape.channels);
@@ -64,7 +49,8 @@ Layout layout_of(const ImageShape& shape, bool channels_last) {
   return {static_cast<std::size_t>(shape.height * shape.width), 1};
 }
 
-void normalise(std::span<const Affine> affines, std::span<const std::uint8_t> image,
+// The build forbids fusing the subtraction and the product.
+void normalise(std::span<const PixelMap> affines, std::span<const std::uint8_t> image,
                const Layout& layout, std::span<float> out) {
   const std::size_t plane = image.size() / affines.size();
   for (std::size_t c = 0; c < affines.size(); ++c) {
@@ -103,12 +89,20 @@ void erase(const Rectangle& part, const ImageShape& shape, const Layout& layout,
 
 }  // namespace
 
+std::vector<PixelMap> pixel_maps(const Normalisation& normalisation) {
+  std::vector<PixelMap> maps;
+  for (std::size_t c = 0; c < normalisation.mean.size(); ++c) {
+    maps.push_back({255.0F * normalisation.mean[c], 1.0F / (255.0F * normalisation.deviation[c])});
+  }
+  return maps;
+}
+
 void gather(const ImageView& images, std::span<const std::int64_t> rows,
             const Normalisation& normalisation, std::span<float> out, bool channels_last,
             const Augmentation& augmentation, std::uint64_t key, std::size_t first) {
   check(images, rows, normalisation, out);
   const ImageShape& shape = images.images->shape;
-  const std::vector<Affine> affines = make_affines(normalisation);
+  const std::vector<PixelMap> affines = pixel_maps(normalisation);
   const Layout layout = layout_of(shape, channels_last);
   const auto size = static_cast<std::size_t>(images.images->pixels_per_image());
   std::vector<std::uint8_t> moved(augmentation.any() ? size : 0);

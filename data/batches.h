@@ -15,6 +15,12 @@ struct Normalisation {
   std::vector<float> deviation;  // [C]
   bool operator==(const Normalisation&) const = default;
 };
+// Network input = (pixel − mean) · scale of its channel, in grey levels. One subtraction and one
+// product, each rounded, give the same bits on every machine.
+struct PixelMap {
+  float mean, scale;
+};
+std::vector<PixelMap> pixel_maps(const Normalisation& normalisation);  // [C]
 // Of the unlabeled pool; the same bits on every machine. A deviation is never below one grey level.
 // Throws std::invalid_argument if there are no images.
 Normalisation measure_normalisation(const ImageView& images);

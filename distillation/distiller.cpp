@@ -58,14 +58,15 @@ Distilled distill(const UnlabeledPool& pool, const at::Tensor& soft_labels,
   const Graph begin = options.start ? *options.start
                                     : make_model(options.student, pool.images.images->shape,
                                                  soft_labels.size(1), key(options, Use::kWeights));
-  Executor executor(begin, {.channels_last = true, .bf16 = options.bf16});
+  Executor executor(begin, {.channels_last = true, .bf16 = options.bf16, .device = options.device});
   const auto batches = make_batches(pool.images, soft_labels,
                                     {.batch = options.batch,
                                      .normalisation = normalisation,
                                      .augmentation = options.augmentation,
                                      .seed = key(options, Use::kBatches),
                                      .part = options.fit.parallel.rank(),
-                                     .parts = options.fit.parallel.ranks()});
+                                     .parts = options.fit.parallel.ranks(),
+                                     .device = options.device});
   FitOptions fit_options = options.fit;
   fit_options.seed = key(options, Use::kDropout);
   const std::array wanted{begin.output("logits")};

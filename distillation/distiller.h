@@ -21,6 +21,7 @@ struct DistillOptions {
   std::int64_t batch = 128;
   Augmentation augmentation;
   bool bf16 = false;
+  at::Device device = at::kCPU;
   std::uint64_t seed = 0;                       // of everything random; fit.seed is not read
   FitOptions fit = default_distillation_fit();  // with several ranks each gets its part of a batch
 };

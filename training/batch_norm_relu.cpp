@@ -248,7 +248,7 @@ class BatchNormReLU : public torch::autograd::Function<BatchNormReLU> {
 }  // namespace
 
 bool fits_batch_norm_relu(const at::Tensor& images) {
-  return images.dim() == 4 && images.scalar_type() == at::kFloat &&
+  return images.is_cpu() && images.dim() == 4 && images.scalar_type() == at::kFloat &&
          images.is_contiguous(at::MemoryFormat::ChannelsLast) && images.numel() > images.size(1);
 }
 

@@ -8,8 +8,8 @@ struct BatchNormTensors {
   at::Tensor weight, bias, running_mean, running_var;  // each [C] float32
 };
 
-// True where batch_norm_relu() takes the images: float32 [N, C, H, W] in channels-last memory with
-// more than one value per channel.
+// True where batch_norm_relu() takes the images: float32 [N, C, H, W] in channels-last memory of
+// the host with more than one value per channel.
 bool fits_batch_norm_relu(const at::Tensor& images);
 
 // BatchNorm in train mode followed by ReLU in as few passes over memory as there can be: two

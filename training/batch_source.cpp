@@ -6,40 +6,31 @@
 #include <ATen/ops/index_select.h>
 
 #include <algorithm>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 
 #include "model/random.h"
+#include "training/device.h"
+#include "training/image_loader.h"
 
 namespace fedstill {
 
 namespace {
 
-at::Tensor empty_images(std::int64_t count, const ImageShape& shape, bool channels_last) {
-  return at::empty({count, shape.channels, shape.height, shape.width},
-                   at::TensorOptions(at::kFloat),
-                   channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+LoaderOptions loader_options(const BatchOptions& options) {
+  return {options.normalisation, options.augmentation, options.channels_last, options.device};
 }
 
 class ShuffledBatches : public BatchSource {
  public:
   ShuffledBatches(ImageView images, at::Tensor targets, const BatchOptions& options)
-      : images_(std::move(images)),
+      : shape_(images.images->shape),
         targets_(std::move(targets)),
         options_(options),
-        shuffle_(images_.count(), options.batch, options.seed) {
-    if (targets_.dim() < 1 || targets_.size(0) != images_.count()) {
-      throw std::invalid_argument("[batches] found " + std::to_string(targets_.numel()) +
-                                  " target values for " + std::to_string(images_.count()) +
-                                  " images, expected one row each");
-    }
-    if (options_.part < 0 || options_.part >= options_.parts ||
-        std::min(options_.batch, images_.count()) < options_.parts) {
-      throw std::invalid_argument("[batches] part " + std::to_string(options_.part) + " of " +
-                                  std::to_string(options_.parts) + " of batches of " +
-                                  std::to_string(std::min(options_.batch, images_.count())));
-    }
+        shuffle_(images.count(), options.batch, options.seed) {
+    check(images.count());
+    targets_ = to_device(targets_, options_.device);
+    loader_ = make_image_loader(std::move(images), loader_options(options_));
   }
 
   std::int64_t steps_per_epoch() const override { return shuffle_.steps(); }
@@ -52,22 +43,34 @@ class ShuffledBatches : public BatchSource {
     const std::size_t first = begin_of(options_.part);
     const auto rows = all.subspan(first, begin_of(options_.part + 1) - first);
     const auto count = static_cast<std::int64_t>(rows.size());
-    at::Tensor images = empty_images(count, images_.images->shape, options_.channels_last);
-    gather(images_, rows, options_.normalisation,
-           {images.mutable_data_ptr<float>(), static_cast<std::size_t>(images.numel())},
-           options_.channels_last, options_.augmentation, derive_key(options_.seed, epoch, step),
-           first);
+    at::Tensor images = empty_images(count, shape_, loader_options(options_));
+    loader_->load(rows, derive_key(options_.seed, epoch, step), first, images);
     at::Tensor index = at::empty({count}, at::kLong);
     std::ranges::copy(rows, index.mutable_data_ptr<std::int64_t>());
-    return {std::move(images), targets_.index_select(0, index),
+    return {std::move(images), targets_.index_select(0, to_device(index, options_.device)),
             static_cast<double>(count) / static_cast<double>(all.size())};
   }
 
  private:
-  ImageView images_;
+  void check(std::int64_t count) const {
+    if (targets_.dim() < 1 || targets_.size(0) != count) {
+      throw std::invalid_argument("[batches] found " + std::to_string(targets_.numel()) +
+                                  " target values for " + std::to_string(count) +
+                                  " images, expected one row each");
+    }
+    if (options_.part < 0 || options_.part >= options_.parts ||
+        std::min(options_.batch, count) < options_.parts) {
+      throw std::invalid_argument("[batches] part " + std::to_string(options_.part) + " of " +
+                                  std::to_string(options_.parts) + " of batches of " +
+                                  std::to_string(std::min(options_.batch, count)));
+    }
+  }
+
+  ImageShape shape_;
   at::Tensor targets_;
   BatchOptions options_;
   EpochShuffle shuffle_;
+  std::unique_ptr<ImageLoader> loader_;
 };
 
 // An endless walk over [0, count): one shuffled pass after the other, without dropping rows.
@@ -97,47 +100,48 @@ class BalancedBatches : public BatchSource {
  public:
   BalancedBatches(ImageView positives, ImageView negatives, const BatchOptions& options)
       : half_(std::max<std::int64_t>(1, options.batch / 2)),
+        steps_(std::max<std::int64_t>(1, std::max(positives.count(), negatives.count()) / half_)),
+        shape_(positives.images->shape),
         options_(options),
-        positives_{std::move(positives), options.seed, 1},
-        negatives_{std::move(negatives), options.seed, 2} {
-    if (!(positives_.images.images->shape == negatives_.images.images->shape)) {
+        positives_(std::move(positives), options, 1),
+        negatives_(std::move(negatives), options, 2) {
+    if (!(positives_.shape == negatives_.shape)) {
       throw std::invalid_argument("[batches] positives and negatives differ in shape");
     }
-    const std::int64_t larger = std::max(positives_.images.count(), negatives_.images.count());
-    steps_ = std::max<std::int64_t>(1, larger / half_);
-    targets_ = at::full({2 * half_}, 1.0F, at::kFloat);
+    targets_ = at::full({2 * half_}, 1.0F, at::TensorOptions(at::kFloat).device(options.device));
     targets_.narrow(0, half_, half_).zero_();
   }
 
   std::int64_t steps_per_epoch() const override { return steps_; }
 
   Batch batch(std::int64_t epoch, std::int64_t step) override {
-    at::Tensor images =
-        empty_images(2 * half_, positives_.images.images->shape, options_.channels_last);
-    const std::span<float> all(images.mutable_data_ptr<float>(),
-                               static_cast<std::size_t>(images.numel()));
+    at::Tensor images = empty_images(2 * half_, shape_, loader_options(options_));
     const std::int64_t position = epoch * steps_ + step;
-    fill(positives_, position, all.first(all.size() / 2));
-    fill(negatives_, position, all.last(all.size() / 2));
+    fill(positives_, position, images.narrow(0, 0, half_));
+    fill(negatives_, position, images.narrow(0, half_, half_));
     return {.images = std::move(images), .targets = targets_};
   }
 
  private:
   struct Side {
-    Side(ImageView view, std::uint64_t seed, std::uint64_t number)
-        : images(std::move(view)), key(derive_key(seed, number)), shuffle(images.count(), key) {}
-    ImageView images;
+    Side(ImageView view, const BatchOptions& options, std::uint64_t number)
+        : shape(view.images->shape),
+          key(derive_key(options.seed, number)),
+          shuffle(view.count(), key),
+          loader(make_image_loader(std::move(view), loader_options(options))) {}
+    ImageShape shape;
     std::uint64_t key;
     EndlessShuffle shuffle;
+    std::unique_ptr<ImageLoader> loader;
   };
 
-  void fill(Side& side, std::int64_t position, std::span<float> out) {
+  void fill(Side& side, std::int64_t position, const at::Tensor& out) {
     const std::vector<std::int64_t> rows = side.shuffle.rows(position * half_, half_);
-    gather(side.images, rows, options_.normalisation, out, options_.channels_last,
-           options_.augmentation, derive_key(side.key, position));
+    side.loader->load(rows, derive_key(side.key, position), /*first=*/0, out);
   }
 
-  std::int64_t half_, steps_ = 1;
+  std::int64_t half_, steps_;
+  ImageShape shape_;
   BatchOptions options_;
   Side positives_, negatives_;
   at::Tensor targets_;

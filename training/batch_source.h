@@ -32,6 +32,7 @@ struct BatchOptions {
   std::uint64_t seed = 0;
   bool channels_last = true;
   int part = 0, parts = 1;  // of every batch, for one rank of several: disjoint, in order, complete
+  at::Device device = at::kCPU;  // where the batches are
 };
 
 // Images with one target row each: targets [N] or [N, C], in the order of the view. Throws

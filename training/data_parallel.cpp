@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
@@ -9,10 +10,14 @@
 namespace fedstill {
 namespace {
 
+ElementType element_type_of(at::ScalarType type) {
+  if (type == at::kBFloat16) return ElementType::kBfloat16;
+  return type == at::kLong ? ElementType::kInt64 : ElementType::kFloat32;
+}
+
 Elements elements_of(const at::Tensor& dense) {
-  const bool bf16 = dense.scalar_type() == at::kBFloat16;
   return {dense.mutable_data_ptr(), static_cast<std::size_t>(dense.numel()),
-          bf16 ? ElementType::kBfloat16 : ElementType::kFloat32};
+          element_type_of(dense.scalar_type())};
 }
 
 std::size_t bytes_of(const at::Tensor& value) {
@@ -63,8 +68,13 @@ void GradientBuckets::add_bucket(std::span<const std::size_t> order) {
   std::int64_t size = 0;
   for (const std::size_t i : order) size += slots_[i].value.numel();
   Bucket& bucket = buckets_.emplace_back();
-  bucket.flat = at::zeros({size}, at::kFloat);
-  bucket.wire = options_.bf16 ? at::empty({size}, at::kBFloat16) : bucket.flat;
+  const at::Device device = slots_[order.front()].value.device();
+  bucket.flat = at::zeros({size}, at::TensorOptions(at::kFloat).device(device));
+  const bool stays = !options_.bf16 && device == options_.wire;
+  const auto type = at::TensorOptions(options_.bf16 ? at::kBFloat16 : at::kFloat);
+  bucket.wire =
+      stays ? bucket.flat
+            : at::empty({size}, type.device(options_.wire).pinned_memory(device != options_.wire));
   bucket.members = order.size();
   std::int64_t offset = 0;
   for (const std::size_t i : order) {
@@ -82,7 +92,10 @@ void GradientBuckets::begin(std::span<float> facts) {
   only_adds_ = false;
   next_ = 0;
   for (Bucket& bucket : buckets_) bucket.missing = bucket.members;
-  facts_ = options_.group->all_reduce(elements(facts));
+  facts_ = facts;
+  facts_on_wire_ = at::from_blob(facts.data(), {static_cast<std::int64_t>(facts.size())});
+  facts_on_wire_ = facts_on_wire_.to(options_.wire);
+  facts_pending_ = options_.group->all_reduce(elements_of(facts_on_wire_));
 }
 
 // From the hook: this backward has added to this gradient.
@@ -105,7 +118,7 @@ void GradientBuckets::start_full_buckets() {
 }
 
 void GradientBuckets::start(Bucket& bucket) {
-  if (options_.bf16) bucket.wire.copy_(bucket.flat);
+  if (!bucket.wire.is_same(bucket.flat)) bucket.wire.copy_(bucket.flat);
   bucket.pending = options_.group->all_reduce(elements_of(bucket.wire));
 }
 
@@ -116,28 +129,33 @@ void GradientBuckets::finish() {
     slot.filled = false;
   }
   for (; next_ < buckets_.size(); ++next_) start(buckets_[next_]);
-  facts_.wait();
+  facts_pending_.wait();
+  if (!options_.wire.is_cpu()) {
+    at::from_blob(facts_.data(), facts_on_wire_.sizes()).copy_(facts_on_wire_);
+  }
   for (Bucket& bucket : buckets_) {
     bucket.pending.wait();
-    if (options_.bf16) bucket.flat.copy_(bucket.wire);
+    if (!bucket.wire.is_same(bucket.flat)) bucket.flat.copy_(bucket.wire, /*non_blocking=*/true);
   }
 }
 
-void average_statistics(std::span<Executor::Parameter> parameters, Collective& group) {
+void average_statistics(std::span<Executor::Parameter> parameters, const DataParallel& parallel) {
   const at::NoGradGuard no_grad;
   for (const Executor::Parameter& parameter : parameters) {
     if (parameter.trained) continue;
-    const at::Tensor sum = parameter.value.contiguous().clone();
-    group.all_reduce(elements_of(sum)).wait();
-    parameter.value.copy_(sum.div_(group.size()));
+    const at::Tensor sum = parameter.value.contiguous().to(parallel.wire, false, /*copy=*/true);
+    parallel.group->all_reduce(elements_of(sum)).wait();
+    parameter.value.copy_(sum.div_(parallel.group->size()));
   }
 }
 
-void broadcast(std::span<const at::Tensor> tensors, Collective& group) {
+void broadcast(std::span<const at::Tensor> tensors, const DataParallel& parallel) {
   const at::NoGradGuard no_grad;
   for (const at::Tensor& tensor : tensors) {
-    const at::Tensor dense = tensor.detach().contiguous(at::MemoryFormat::Contiguous).clone();
-    group.broadcast(elements_of(dense), 0).wait();
+    const at::Tensor dense = tensor.detach()
+                                 .contiguous(at::MemoryFormat::Contiguous)
+                                 .to(parallel.wire, false, /*copy=*/true);
+    parallel.group->broadcast(elements_of(dense), 0).wait();
     tensor.detach().copy_(dense);
   }
 }

@@ -22,7 +22,12 @@ struct DataParallel {
   // BatchNorm measures over the images of all ranks; else each rank over its own, and the running
   // statistics are averaged after every epoch.
   bool shared_batch_norm = false;
+  // Whose memory the group exchanges: the host's, or that of the device it was made for. Gradients
+  // of a device that meet a group of the host travel by way of it.
+  at::Device wire = at::kCPU;
+  bool even_alone = false;  // exchange gradients in a group of one, too: to measure what it costs
 
+  bool exchanges() const { return ranks() > 1 || (even_alone && group != nullptr); }
   int rank() const { return group == nullptr ? 0 : group->rank(); }
   int ranks() const { return group == nullptr ? 1 : group->size(); }
 };
@@ -50,7 +55,7 @@ class GradientBuckets {
  private:
   class Hook;
   struct Bucket {
-    at::Tensor flat, wire;  // wire: what travels, flat itself or its bfloat16 copy
+    at::Tensor flat, wire;  // wire: what travels, flat itself or a copy in bfloat16, on the host
     std::size_t members = 0, missing = 0;
     Pending pending;
   };
@@ -69,13 +74,15 @@ class GradientBuckets {
   std::vector<Slot> slots_;
   std::vector<Bucket> buckets_;
   std::size_t next_ = 0;  // bucket to start
-  Pending facts_;
+  std::span<float> facts_;
+  at::Tensor facts_on_wire_;
+  Pending facts_pending_;
   bool only_adds_ = false;
 };
 
 // Means over the ranks of what each measured for itself: the parameters that no gradient moves.
-void average_statistics(std::span<Executor::Parameter> parameters, Collective& group);
+void average_statistics(std::span<Executor::Parameter> parameters, const DataParallel& parallel);
 // All ranks get rank 0's values.
-void broadcast(std::span<const at::Tensor> tensors, Collective& group);
+void broadcast(std::span<const at::Tensor> tensors, const DataParallel& parallel);
 
 }  // namespace fedstill

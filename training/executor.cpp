@@ -1,29 +1,33 @@
 #include "training/executor.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <cpuid.h>
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <sstream>
 #include <stdexcept>
 
 #include "model/random.h"
+#include "training/device.h"
 #include "training/operators.h"
 
 namespace fedstill {
 
 namespace {
 
-at::Tensor to_parameter(const Tensor& tensor, bool channels_last) {
-  const auto format = channels_last && tensor.shape().size() == 4 ? at::MemoryFormat::ChannelsLast
-                                                                  : at::MemoryFormat::Contiguous;
+at::Tensor to_parameter(const Tensor& tensor, const ExecutorOptions& options) {
+  const auto format = options.channels_last && tensor.shape().size() == 4
+                          ? at::MemoryFormat::ChannelsLast
+                          : at::MemoryFormat::Contiguous;
   at::Tensor value = at::empty(tensor.shape(), at::TensorOptions(at::kFloat), format);
   const at::Tensor rows = at::empty(tensor.shape(), at::kFloat);
   std::memcpy(rows.data_ptr<float>(), tensor.bytes().data(), tensor.bytes().size());
-  return value.copy_(rows);
+  return to_device(value.copy_(rows), options.device);
 }
 
 bool is_statistic(const Node& node, std::size_t position) {
@@ -60,8 +64,8 @@ int Executor::bind(const Node& node, std::size_t position) {
   const auto known = std::find_if(parameters_.begin(), parameters_.end(),
                                   [&](const Parameter& other) { return other.name == name; });
   if (known != parameters_.end()) return static_cast<int>(known - parameters_.begin());
-  Parameter parameter{name, to_parameter(graph_.tensors.at(name), options_.channels_last),
-                      decays(node, position), options_.trainable && !is_statistic(node, position)};
+  Parameter parameter{name, to_parameter(graph_.tensors.at(name), options_), decays(node, position),
+                      options_.trainable && !is_statistic(node, position)};
   parameter.value.set_requires_grad(parameter.trained);
   parameters_.push_back(std::move(parameter));
   return static_cast<int>(parameters_.size()) - 1;
@@ -82,7 +86,8 @@ Graph Executor::snapshot() const {
   const at::NoGradGuard no_grad;
   Graph graph = graph_;
   for (const Parameter& parameter : parameters_) {
-    const at::Tensor rows = parameter.value.detach().contiguous(at::MemoryFormat::Contiguous);
+    const at::Tensor rows =
+        parameter.value.detach().to(at::kCPU).contiguous(at::MemoryFormat::Contiguous);
     const std::span<float> out = graph.tensors.at(parameter.name).values<float>();
     std::memcpy(out.data(), rows.const_data_ptr<float>(), out.size_bytes());
   }
@@ -98,12 +103,32 @@ at::Tensor Executor::prepare(const at::Tensor& images) const {
                                 c10::toString(images.scalar_type()) + ", expected float32 " +
                                 to_text(expected));
   }
-  at::Tensor prepared = options_.bf16 ? images.to(at::kBFloat16) : images;
+  at::Tensor prepared = to_device(images, options_.device);
+  if (options_.bf16) prepared = prepared.to(at::kBFloat16);
   if (!options_.channels_last || images.dim() != 4) return prepared;
   prepared = prepared.contiguous(at::MemoryFormat::ChannelsLast);
   // With one channel both layouts are the same memory; only the strides tell ATen which is meant.
   const std::int64_t c = images.size(1), h = images.size(2), w = images.size(3);
   return prepared.as_strided(prepared.sizes(), {h * w * c, 1, w * c, c});
+}
+
+bool Executor::draws() const {
+  return std::ranges::any_of(graph_.nodes, [](const Node& node) {
+    return node.op == Op::kDropout && node.attributes.rate > 0.0F;
+  });
+}
+
+at::Generator Executor::generator(std::uint64_t key) {
+  if (options_.device.is_cpu()) return at::detail::createCPUGenerator(key);
+  if (!draws()) return {};
+  if (!device_generator_.defined()) {
+    device_generator_ = at::globalContext()
+                            .getAcceleratorHooksInterface(options_.device.type())
+                            .getNewGenerator(options_.device.index());
+  }
+  const std::lock_guard lock(device_generator_.mutex());
+  device_generator_.set_current_seed(key);
+  return device_generator_;
 }
 
 at::Tensor Executor::evaluate(int index, std::vector<at::Tensor>& values, Mode mode,
@@ -124,7 +149,8 @@ at::Tensor Executor::evaluate(int index, std::vector<at::Tensor>& values, Mode m
                          .overwrite = plan_.reusable[static_cast<std::size_t>(node.inputs[0])],
                          .rectify = plan_.rectifies[i],
                          .generator = generator,
-                         .group = group_});
+                         .group = group_,
+                         .wire = wire_});
 }
 
 std::vector<at::Tensor> Executor::run(const at::Tensor& images, std::span<const int> wanted,
@@ -132,7 +158,7 @@ std::vector<at::Tensor> Executor::run(const at::Tensor& images, std::span<const 
   if (plan_.needed.empty() || !std::ranges::equal(plan_.wanted, wanted)) {
     plan_ = make_plan(graph_, wanted);
   }
-  at::Generator generator = at::detail::createCPUGenerator(dropout_key);
+  at::Generator generator = this->generator(dropout_key);
   std::vector<at::Tensor> values(graph_.nodes.size());
   values[0] = prepare(images);
   for (std::size_t i = 1; i < values.size(); ++i) {

@@ -1,33 +1,29 @@
 #include "training/fit.h"
 
-#include <ATen/core/grad_mode.h>
-#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/isfinite.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <optional>
 
 #include "model/atomic_file.h"
-#include "model/decode_error.h"
 #include "model/random.h"
 #include "training/checkpoint.h"
+#include "training/device.h"
+#include "training/device_step.h"
 #include "training/fit_identity.h"
+#include "training/fit_state.h"
 
 namespace fedstill {
 
 namespace {
 
 constexpr std::size_t kMaxCheckpointBytes = std::size_t{1} << 34U;
-
-void assign(const at::Tensor& target, const Tensor& rows) {
-  const at::Tensor copy = at::empty(rows.shape(), at::kFloat);
-  std::memcpy(copy.mutable_data_ptr<float>(), rows.bytes().data(), rows.bytes().size());
-  target.copy_(copy);
-}
+// A device works behind the host; each look at a loss waits for it.
+constexpr std::int64_t kStepsPerLook = 32;
 
 std::int64_t steps_of(const BatchSource& source, const FitOptions& options) {
   const std::int64_t batches = source.steps_per_epoch(), of_step = options.accumulate;
@@ -46,13 +42,15 @@ class Fitting {
         source_(source),
         loss_(loss),
         options_(options),
-        optimizer_(make_optimizer(options.optimizer, executor.parameters())),
+        optimizer_(make_optimizer(options.optimizer, executor.parameters(), is_on_device())),
         steps_per_epoch_(steps_of(source, options)),
         epochs_(std::max(options.epochs,
                          (options.minimum_steps + steps_per_epoch_ - 1) / steps_per_epoch_)) {
-    if (options.parallel.ranks() < 2) return;
-    gradients_.emplace(executor.parameters(), options.parallel);
-    if (options.parallel.shared_batch_norm) executor.measure_over(options.parallel.group);
+    if (options.parallel.exchanges()) {
+      prepare_ranks();
+    } else if (is_on_device() && options.accumulate == 1) {
+      prepare_device();
+    }
   }
   ~Fitting() { executor_.measure_over(nullptr); }
   Fitting(const Fitting&) = delete;
@@ -64,6 +62,10 @@ class Fitting {
     if (gradients_) begin_together();
     for (; epoch_ < epochs_; ++epoch_) run_epoch();
     check_parameters();
+    if (device_step_) {
+      report_.replayed = device_step_->recorded().replays();
+      report_.refusal = device_step_->recorded().refusal();
+    }
     report_.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return std::move(report_);
@@ -71,18 +73,54 @@ class Fitting {
 
  private:
   std::int64_t total_steps() const { return epochs_ * steps_per_epoch_; }
+  bool is_on_device() const { return !executor_.device().is_cpu(); }
+
+  void prepare_ranks() {
+    const DataParallel& parallel = options_.parallel;
+    gradients_.emplace(executor_.parameters(), parallel);
+    if (parallel.shared_batch_norm) executor_.measure_over(parallel.group, parallel.wire);
+  }
+
+  void prepare_device() {
+    RecordedStep::MakeGraph make;
+    if (options_.record && !executor_.draws()) {
+      make = [device = executor_.device()] { return make_device_graph(device); };
+    }
+    device_step_.emplace(executor_, wanted_, loss_, *optimizer_, options_.clip_norm,
+                         std::move(make));
+    stream_.emplace(executor_.device());
+  }
 
   void run_epoch() {
-    double sum = 0.0;
+    double sum = 0.0, mean = 0.0;
     for (std::int64_t step = 0; step < steps_per_epoch_; ++step) {
       if (!gradients_) stop_if(is_asked_to_stop());
-      sum += run_step(step);
-      const double mean = sum / static_cast<double>(step + 1);
+      if (device_step_) {
+        mean = run_behind_host(step, mean);
+      } else {
+        sum += run_step(step);
+        mean = sum / static_cast<double>(step + 1);
+      }
       // Saved before it is told, so that who stops at an epoch's end loses nothing.
       if (step + 1 == steps_per_epoch_) finish_epoch(mean);
       if (options_.on_event) tell(step, mean);
       stop_if(somebody_stops_);
     }
+  }
+
+  // Returns the mean loss of the epoch's steps when it was last looked at.
+  double run_behind_host(std::int64_t step_of_epoch, double mean) {
+    const std::int64_t step = epoch_ * steps_per_epoch_ + step_of_epoch, done = step_of_epoch + 1;
+    const double factor = schedule_factor(options_.schedule, step, total_steps());
+    const Batch batch = source_.batch(epoch_, step_of_epoch);
+    device_step_->run(batch, factor, dropout_key(step));
+    report_.images += batch.images.size(0);
+    ++report_.steps;
+    const bool last = done == steps_per_epoch_;
+    if (!last && done % kStepsPerLook != 0) return mean;
+    mean = device_step_->loss_sum(/*reset=*/last) / static_cast<double>(done);
+    require_finite("loss", mean, step, factor);
+    return mean;
   }
 
   double run_step(std::int64_t step_of_epoch) {
@@ -113,7 +151,7 @@ class Fitting {
     const std::vector<at::Tensor> outputs = executor_.run(
         batch.images, wanted_, Mode::kTrain, dropout_key(step * options_.accumulate + part));
     const auto parts = static_cast<double>(options_.accumulate);
-    const at::Tensor loss = loss_(outputs, batch.targets);
+    const at::Tensor loss = loss_(outputs, to_device(batch.targets, executor_.device()));
     const double own = before + loss.item<float>() * (gradients_ ? batch.share : 1.0) / parts;
     report_.images += std::llround(static_cast<double>(batch.images.size(0)) / batch.share);
     if (gradients_) return backward_together(loss.mul(batch.share / parts), own, part);
@@ -145,16 +183,17 @@ class Fitting {
 
   void begin_together() {
     std::array<std::int64_t, 2> where{epoch_, images_before_};
-    options_.parallel.group->broadcast(elements(where), 0).wait();
+    std::vector<at::Tensor> state = state_tensors();
+    state.push_back(at::from_blob(where.data(), {2}, at::kLong));
+    broadcast(state, options_.parallel);
     epoch_ = where[0];
     images_before_ = where[1];
-    broadcast(state_tensors(), *options_.parallel.group);
   }
 
   void finish_epoch(double mean) {
     report_.epoch_losses.push_back(mean);
     if (gradients_ && !options_.parallel.shared_batch_norm)
-      average_statistics(executor_.parameters(), *options_.parallel.group);
+      average_statistics(executor_.parameters(), options_.parallel);
     const std::int64_t done = epoch_ + 1,
                        every = std::max<std::int64_t>(1, options_.checkpoint_every);
     if (options_.checkpoint.empty() || options_.parallel.rank() != 0) return;
@@ -219,27 +258,10 @@ class Fitting {
     if (!std::filesystem::exists(options_.checkpoint)) return;
     const Checkpoint state = decode_checkpoint(read_file(options_.checkpoint, kMaxCheckpointBytes));
     check_identity(state, identity_, options_.checkpoint);
-    restore(state);
+    restore(state, state_tensors(), epochs_, options_.checkpoint);
     epoch_ = state.epochs_done;
     images_before_ = state.images;
     report_.epoch_losses = state.epoch_losses;
-  }
-
-  // Checks everything before it changes anything.
-  void restore(const Checkpoint& state) const {
-    const at::NoGradGuard no_grad;
-    const std::vector<at::Tensor> targets = state_tensors();
-    const std::string origin = "[fit] checkpoint " + options_.checkpoint.string();
-    if (state.tensors.size() != targets.size() || state.epochs_done > epochs_) {
-      throw DecodeError(origin + " holds " + std::to_string(state.tensors.size()) + " tensors of " +
-                        std::to_string(state.epochs_done) + " epochs, expected " +
-                        std::to_string(targets.size()) + " of at most " + std::to_string(epochs_));
-    }
-    for (std::size_t i = 0; i < targets.size(); ++i) {
-      if (targets[i].sizes() == at::IntArrayRef(state.tensors[i].shape())) continue;
-      throw DecodeError(origin + ": tensor " + std::to_string(i) + " is not shaped as the fit's");
-    }
-    for (std::size_t i = 0; i < targets.size(); ++i) assign(targets[i], state.tensors[i]);
   }
 
   Executor& executor_;
@@ -253,6 +275,8 @@ class Fitting {
   FitReport report_;
   std::array<float, 2> facts_{};  // outlives the reduction that gradients_ has under way
   std::optional<GradientBuckets> gradients_;  // of several ranks
+  std::optional<DeviceStep> device_step_;     // of one rank on a device
+  std::optional<DeviceStream> stream_;        // ends first, with all work of the others done
   bool somebody_stops_ = false;
 };
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "training/batch_source.h"
@@ -25,7 +26,7 @@ struct FitEvent {
   std::int64_t epoch = 0, epochs = 0;
   std::int64_t step = 0, steps = 0;  // over the whole fit
   std::int64_t images = 0;           // seen so far
-  double loss = 0.0;                 // mean of the epoch so far, over all ranks
+  double loss = 0.0;  // mean of the epoch so far, over all ranks; of a device: when last looked at
   bool end_of_epoch = false;
 };
 
@@ -41,6 +42,9 @@ struct FitOptions {
   // 0 keeps the checkpoint and its values are what all begin with; BatchNorm's running statistics
   // are averaged after every epoch. All stop when one is asked to.
   DataParallel parallel{};
+  // On a device, by one rank, one batch a step and without dropout: the step is recorded and
+  // replayed.
+  bool record = true;
   // Empty: none. Written atomically after every checkpoint_every-th epoch and the last; read at the
   // start if it exists. The data and the loss are the caller's to keep the same; what the fit knows
   // of itself is checked.
@@ -67,10 +71,15 @@ struct FitReport {
   std::int64_t steps = 0, images = 0;  // of this call and all ranks, not of a resumed part
   double seconds = 0.0;                // of this call
   std::vector<double> epoch_losses;    // of the whole fit; resumed parts on rank 0
+  bool replayed = false;               // the step was recorded
+  std::string refusal;                 // why it was not, where it should have been
 };
 
 // The one training loop: batches → run the wanted nodes in kTrain → loss → backward → clip → step.
-// With the same seed, executor and thread count the result is the same bits, interrupted or not.
+// With the same seed, executor and thread count the result is the same bits, interrupted or not;
+// that is not promised of another device than the cpu, nor are the bits of two devices the same. On
+// such a device one rank looks at its losses only now and then, so a loss that is not finite is
+// found a few steps late.
 // Throws Stopped, DivergedError, CollectiveError, DecodeError for a damaged checkpoint and
 // std::invalid_argument for the checkpoint of another fit, naming what differs.
 FitReport fit(Executor& executor, std::span<const int> wanted, BatchSource& source,

@@ -49,7 +49,7 @@ std::string to_text(double value) {
 }
 
 Tensor to_rows(const at::Tensor& value) {
-  const at::Tensor rows = value.detach().contiguous(at::MemoryFormat::Contiguous);
+  const at::Tensor rows = value.detach().to(at::kCPU).contiguous(at::MemoryFormat::Contiguous);
   return Tensor::of_floats(rows.sizes().vec(),
                            {rows.const_data_ptr<float>(), static_cast<std::size_t>(rows.numel())});
 }

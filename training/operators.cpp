@@ -57,7 +57,7 @@ at::Tensor batch_norm(const OperatorCall& call) {
     at::Tensor result = shared_batch_norm(
         call.inputs[0],
         {call.parameters[0], call.parameters[1], call.parameters[2], call.parameters[3]},
-        call.node.attributes.epsilon, *call.group);
+        call.node.attributes.epsilon, *call.group, call.wire);
     return call.rectify ? result.relu() : result;
   }
   if (call.rectify && call.training && fits_batch_norm_relu(call.inputs[0])) {
@@ -69,7 +69,7 @@ at::Tensor batch_norm(const OperatorCall& call) {
   at::Tensor result =
       at::batch_norm(call.inputs[0], call.parameters[0], call.parameters[1], call.parameters[2],
                      call.parameters[3], call.training, /*momentum=*/0.1,
-                     call.node.attributes.epsilon, /*cudnn_enabled=*/false);
+                     call.node.attributes.epsilon, /*cudnn_enabled=*/!call.inputs[0].is_cpu());
   return call.rectify ? result.relu_() : result;
 }
 

@@ -22,6 +22,7 @@ struct OperatorCall {
   bool rectify = false;                // BatchNorm, MaxPool: apply a ReLU to the result as well
   const at::Generator& generator;      // of dropout
   Collective* group = nullptr;         // BatchNorm in training measures over these ranks
+  at::Device wire = at::kCPU;          // whose memory they exchange
 };
 
 // Computes one node with ATen. Requires: a validated graph; not for Op::kInput.

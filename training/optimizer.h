@@ -33,16 +33,27 @@ double schedule_factor(const ScheduleOptions& options, std::int64_t step, std::i
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  virtual void step(double learning_rate_factor) = 0;
+  void step(double learning_rate_factor) {
+    set_rate(learning_rate_factor);
+    update();
+  }
+  // The two halves of a step; a recorded update() takes the rate that was set last.
+  virtual void set_rate(double learning_rate_factor) = 0;
+  virtual void update() = 0;
   virtual void zero_gradients() = 0;
   // Everything beyond the parameters that an exact resume needs, in a fixed order; the tensors
   // share memory with the optimizer.
   virtual std::vector<at::Tensor> state() = 0;
 };
+// recordable: learning rate and step counts are tensors beside the parameters, and update() reads
+// and writes nothing else, so that a device can replay it; the same bits.
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,
-                                          std::span<Executor::Parameter> parameters);
+                                          std::span<Executor::Parameter> parameters,
+                                          bool recordable = false);
 
 // Scales all gradients so that their joint L2 norm is at most max_norm; returns the norm before.
 double clip_gradients(std::span<Executor::Parameter> parameters, double max_norm);
+// The same without looking at any value: a norm that is not finite makes the gradients so.
+void clip_gradients_unseen(std::span<Executor::Parameter> parameters, double max_norm);
 
 }  // namespace fedstill

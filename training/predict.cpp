@@ -10,6 +10,7 @@
 
 #include "model/edit.h"
 #include "model/fold.h"
+#include "training/image_loader.h"
 
 namespace fedstill {
 
@@ -23,13 +24,13 @@ std::vector<int> output_nodes(const Graph& graph, std::span<const std::string> o
 
 // Made outside inference mode, so that the results may enter a loss later.
 std::vector<at::Tensor> empty_results(const Graph& graph, std::span<const int> nodes,
-                                      std::int64_t count) {
+                                      std::int64_t count, at::Device device) {
   const std::vector<SampleShape> shapes = infer_shapes(graph);
   std::vector<at::Tensor> results;
   for (const int node : nodes) {
     std::vector<std::int64_t> shape = shapes[static_cast<std::size_t>(node)];
     shape.insert(shape.begin(), count);
-    results.push_back(at::empty(shape, at::kFloat));
+    results.push_back(at::empty(shape, at::TensorOptions(at::kFloat).device(device)));
   }
   return results;
 }
@@ -41,42 +42,46 @@ void check_shape(const Graph& graph, const ImageShape& image) {
                               " do not fit the input of " + graph.architecture);
 }
 
+void run_in_blocks(const Graph& folded, std::span<const int> nodes, const ImageView& images,
+                   const Normalisation& normalisation, const PredictOptions& options,
+                   std::span<const at::Tensor> results) {
+  const LoaderOptions loader_options{.normalisation = normalisation, .device = options.device};
+  const std::int64_t count = images.count();
+  const c10::InferenceMode inference;
+  Executor executor(folded, {.trainable = false, .device = options.device});
+  const auto loader = make_image_loader(images, loader_options);
+  const at::Tensor buffer =
+      empty_images(std::min(options.block, count), images.images->shape, loader_options);
+  for (std::int64_t begin = 0; begin < count; begin += options.block) {
+    std::vector<std::int64_t> rows(
+        static_cast<std::size_t>(std::min(options.block, count - begin)));
+    std::iota(rows.begin(), rows.end(), begin);
+    const auto taken = static_cast<std::int64_t>(rows.size());
+    const at::Tensor block = buffer.narrow(0, 0, taken);
+    loader->load(rows, /*key=*/0, /*first=*/0, block);
+    const std::vector<at::Tensor> values = executor.run(block, nodes, Mode::kEval);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      results[i].narrow(0, begin, taken).copy_(values[i]);
+    }
+    if (options.on_block) options.on_block(begin + taken);
+  }
+}
+
 }  // namespace
 
 std::vector<at::Tensor> predict(const Graph& graph, std::span<const std::string> outputs,
                                 const ImageView& images, const Normalisation& normalisation,
-                                std::int64_t block,
-                                const std::function<void(std::int64_t)>& on_block) {
-  if (block < 1) {
-    throw std::invalid_argument("[predict] block is " + std::to_string(block) + ", expected > 0");
+                                const PredictOptions& options) {
+  if (options.block < 1) {
+    throw std::invalid_argument("[predict] block is " + std::to_string(options.block) +
+                                ", expected > 0");
   }
-  const ImageShape& shape = images.images->shape;
-  check_shape(graph, shape);
+  check_shape(graph, images.images->shape);
   const Graph folded = fold_batch_norm(extract(graph, {outputs.begin(), outputs.end()}));
   const std::vector<int> nodes = output_nodes(folded, outputs);
-  const std::int64_t count = images.count();
-  const std::vector<at::Tensor> results = empty_results(folded, nodes, count);
-
-  const c10::InferenceMode inference;
-  Executor executor(folded, {.trainable = false});
-  const at::Tensor buffer =
-      at::empty({std::min(block, count), shape.channels, shape.height, shape.width},
-                at::TensorOptions(at::kFloat), at::MemoryFormat::ChannelsLast);
-  for (std::int64_t begin = 0; begin < count; begin += block) {
-    std::vector<std::int64_t> rows(static_cast<std::size_t>(std::min(block, count - begin)));
-    std::iota(rows.begin(), rows.end(), begin);
-    const auto taken = static_cast<std::int64_t>(rows.size());
-    gather(images, rows, normalisation,
-           {buffer.mutable_data_ptr<float>(),
-            static_cast<std::size_t>(taken * images.images->pixels_per_image())},
-           /*channels_last=*/true);
-    const std::vector<at::Tensor> values =
-        executor.run(buffer.narrow(0, 0, taken), nodes, Mode::kEval);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      results[i].narrow(0, begin, taken).copy_(values[i]);
-    }
-    if (on_block) on_block(begin + taken);
-  }
+  std::vector<at::Tensor> results = empty_results(folded, nodes, images.count(), options.device);
+  run_in_blocks(folded, nodes, images, normalisation, options, results);
+  for (at::Tensor& result : results) result = result.to(at::kCPU);
   return results;
 }
 

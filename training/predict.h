@@ -12,13 +12,17 @@
 
 namespace fedstill {
 
+struct PredictOptions {
+  std::int64_t block = 500;
+  std::function<void(std::int64_t)> on_block = {};  // with the number of images done, or under way
+  at::Device device = at::kCPU;
+};
+
 // Runs a graph in eval mode over images in blocks; no gradients. BatchNorm is folded first. Returns
-// the named outputs in order, each [N, …] float32. on_block (may be empty) is called with the
-// number of images done.
+// the named outputs in order, each [N, …] float32 on the host.
 std::vector<at::Tensor> predict(const Graph& graph, std::span<const std::string> outputs,
                                 const ImageView& images, const Normalisation& normalisation,
-                                std::int64_t block = 500,
-                                const std::function<void(std::int64_t)>& on_block = {});
+                                const PredictOptions& options = {});
 
 // Share of rows of logits or probabilities [N, C] whose largest entry is the label.
 double accuracy(const at::Tensor& scores, std::span<const std::int32_t> labels);

@@ -12,8 +12,9 @@ namespace fedstill {
 // ranks, with momentum 0.1 and the unbiased variance. Differentiable once; the gradients of weight
 // and bias are of this rank's images, for who adds them up. All ranks must run forward and backward
 // of the same calls in the same order, and the group must outlive the backward. Images [N, C, …]
-// with two or more values per channel over all ranks. Throws CollectiveError.
+// with two or more values per channel over all ranks. wire: whose memory the group exchanges.
+// Throws CollectiveError.
 at::Tensor shared_batch_norm(const at::Tensor& images, const BatchNormTensors& tensors,
-                             double epsilon, Collective& group);
+                             double epsilon, Collective& group, at::Device wire = at::kCPU);
 
 }  // namespace fedstill

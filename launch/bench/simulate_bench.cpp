@@ -57,7 +57,8 @@ double test_accuracy(const BenchFederation& f, const Graph& model) {
   const std::vector<std::string> outputs{"logits"};
   set_thread_count(f.options.workers);  // no more cores than were asked for
   constexpr std::int64_t kBlock = 100;
-  const auto scores = predict(model, outputs, whole(f.data.test), f.normalisation, kBlock);
+  const auto scores =
+      predict(model, outputs, whole(f.data.test), f.normalisation, {.block = kBlock});
   return accuracy(scores.front(), f.data.test.labels);
 }
 

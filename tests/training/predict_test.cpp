@@ -58,7 +58,7 @@ TEST(Predict, EqualsTheUnfoldedGraphInEvalMode) {
     for (const std::int64_t block : {3, 7, 500}) {
       std::vector<std::int64_t> told;
       const auto found =
-          predict(graph, outputs, images, kPlain, block, [&](auto n) { told.push_back(n); });
+          predict(graph, outputs, images, kPlain, {block, [&](auto n) { told.push_back(n); }});
       ASSERT_EQ(found.size(), 1U);
       EXPECT_TRUE(at::allclose(found[0], expected, 1e-4, 1e-4)) << name << " " << block;
       EXPECT_EQ(told.back(), 7);
@@ -72,7 +72,7 @@ TEST(Predict, GivesSeveralOutputsInTheOrderAskedFor) {
   const ImageView images = noise(5, {.channels = 4, .height = 11, .width = 9});
   const Normalisation plain{{0, 0, 0, 0}, {1, 1, 1, 1}};
   const std::array<std::string, 4> outputs{"scores", "features", "logits", "scores"};
-  const auto found = predict(graph, outputs, images, plain, 2);
+  const auto found = predict(graph, outputs, images, plain, {.block = 2});
   ASSERT_EQ(found.size(), 4U);
   EXPECT_TRUE(at::equal(found[0], found[3]));
   for (std::int64_t i = 0; i < images.count(); ++i) {
@@ -112,7 +112,7 @@ TEST(Predict, RefusesWhatDoesNotFit) {
   EXPECT_THROW(
       predict(graph, outputs, noise(2, {.channels = 1, .height = 16, .width = 16}), kPlain),
       std::invalid_argument);
-  EXPECT_THROW(predict(graph, outputs, images, kPlain, 0), std::invalid_argument);
+  EXPECT_THROW(predict(graph, outputs, images, kPlain, {.block = 0}), std::invalid_argument);
   const std::array<std::string, 1> unknown{"nothing"};
   EXPECT_THROW(predict(graph, unknown, images, kPlain), std::invalid_argument);
 }

@@ -1,0 +1,170 @@
+// What only a GPU can show; skipped where none is. A process of its own: the device must be opened
+// before anything else of LibTorch is used.
+#include <ATen/Context.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+#include <thread>
+
+#include "collective/local/local.h"
+#include "collective/nccl/nccl.h"
+#include "model/zoo.h"
+#include "toy.h"
+#include "training/device.h"
+#include "training/fit.h"
+#include "training/image_loader.h"
+#include "training/losses.h"
+#include "training/predict.h"
+
+namespace fedstill {
+namespace {
+
+using testing::ToyBatches;
+
+class Cuda : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    try {
+      device_ = open_device("cuda");
+    } catch (const DeviceError& error) {
+      absence_ = error.what();
+    }
+  }
+  void SetUp() override {
+    if (!absence_.empty()) GTEST_SKIP() << absence_;
+  }
+
+  static Graph plain_net() {
+    GraphBuilder build("plain", {2, 8, 8}, 3);
+    const int node = build.conv_bn_relu(0, {.out = 4});
+    return std::move(build).finish(build.linear(build.unary(node, Op::kGlobalAveragePool), 3));
+  }
+  static FitOptions options(const char* optimizer = "adam") {
+    FitOptions options{.epochs = 4, .clip_norm = 1.0, .seed = 5};
+    options.optimizer = {.name = optimizer, .learning_rate = 0.01, .weight_decay = 1e-3};
+    return options;
+  }
+  struct Outcome {
+    Graph graph;
+    FitReport report;
+  };
+  static Outcome run(const Graph& graph, const FitOptions& options, at::Device device) {
+    Executor executor(graph, {.device = device});
+    const int logits = graph.output("logits");
+    ToyBatches source;
+    FitReport report = fit(executor, std::span(&logits, 1), source, cross_entropy(), options);
+    return {executor.snapshot(), std::move(report)};
+  }
+  static void expect_near(const Graph& a, const Graph& b, float tolerance) {
+    for (const auto& [name, tensor] : a.tensors) {
+      const auto left = tensor.values<float>(), right = b.tensors.at(name).values<float>();
+      for (std::size_t i = 0; i < left.size(); ++i) {
+        ASSERT_NEAR(left[i], right[i], tolerance) << name;
+      }
+    }
+  }
+  static ImageView some_images(std::int64_t count) {
+    auto images = std::make_shared<Images>();
+    images->shape = {.channels = 3, .height = 32, .width = 32};
+    images->pixels.resize(static_cast<std::size_t>(count * images->pixels_per_image()));
+    for (std::size_t i = 0; i < images->pixels.size(); ++i) {
+      images->pixels[i] = static_cast<std::uint8_t>(random_bits(4, i));
+    }
+    ImageView view{std::move(images), std::vector<std::int64_t>(static_cast<std::size_t>(count))};
+    std::iota(view.indices.begin(), view.indices.end(), 0);
+    return view;
+  }
+
+  static inline at::Device device_ = at::kCPU;
+  static inline std::string absence_;
+};
+
+TEST_F(Cuda, LoadsTheSameImagesAsTheHost) {
+  const ImageView images = some_images(40);
+  LoaderOptions there{{{0.4F, 0.5F, 0.6F}, {0.2F, 0.25F, 0.3F}}, {2, true, 0.5F}, true, device_};
+  LoaderOptions here = there;
+  here.device = at::kCPU;
+  const std::vector<std::int64_t> rows{3, 39, 3, 17};
+  const at::Tensor a = empty_images(4, images.images->shape, there);
+  const at::Tensor b = empty_images(4, images.images->shape, here);
+  make_image_loader(images, there)->load(rows, 7, 2, a);
+  make_image_loader(images, here)->load(rows, 7, 2, b);
+  EXPECT_TRUE(at::equal(a.cpu(), b));
+}
+
+TEST_F(Cuda, PredictsAsTheHostDoes) {
+  const ImageView images = some_images(70);
+  const Normalisation plain{{0.5F, 0.5F, 0.5F}, {0.25F, 0.25F, 0.25F}};
+  const std::vector<std::string> outputs{"logits"};
+  for (const auto name : zoo_names()) {
+    const Graph graph = make_model(std::string(name), images.images->shape, 10, 1);
+    const auto there = predict(graph, outputs, images, plain, {.block = 32, .device = device_});
+    const auto here = predict(graph, outputs, images, plain, {.block = 32});
+    EXPECT_TRUE(at::allclose(there[0], here[0], 2e-2, 2e-2)) << name;  // TF32 convolutions
+  }
+}
+
+TEST_F(Cuda, FitsAsTheHostDoesRecordedOrNot) {
+  for (const char* optimizer : {"sgd", "adam", "adamw"}) {
+    FitOptions o = options(optimizer);
+    const Outcome here = run(plain_net(), o, at::kCPU), recorded = run(plain_net(), o, device_);
+    EXPECT_TRUE(recorded.report.replayed) << recorded.report.refusal;
+    o.record = false;
+    const Outcome plain = run(plain_net(), o, device_);
+    EXPECT_FALSE(plain.report.replayed);
+    expect_near(recorded.graph, plain.graph, 1e-3F);
+    expect_near(recorded.graph, here.graph, 2e-2F);
+    EXPECT_NEAR(recorded.report.epoch_losses.back(), here.report.epoch_losses.back(), 1e-2);
+  }
+}
+
+TEST_F(Cuda, FitsWithDropoutStepByStep) {
+  const Outcome outcome = run(testing::small_net(), options(), device_);
+  EXPECT_FALSE(outcome.report.replayed);
+  EXPECT_EQ(outcome.report.refusal, "");
+  EXPECT_TRUE(std::isfinite(outcome.report.epoch_losses.back()));
+}
+
+TEST_F(Cuda, FindsALossThatIsNotFinite) {
+  FitOptions o = options("sgd");
+  o.clip_norm = 0.0;
+  o.optimizer.learning_rate = 1e30;
+  EXPECT_THROW(run(plain_net(), o, device_), DivergedError);
+}
+
+TEST_F(Cuda, ManyFitsAtOnceDoNotMeet) {
+  const Graph alone = run(plain_net(), options(), device_).graph;
+  std::vector<Outcome> outcomes(6);
+  {
+    std::vector<std::jthread> threads;
+    for (Outcome& outcome : outcomes) {
+      threads.emplace_back([&outcome] { outcome = run(plain_net(), options(), device_); });
+    }
+  }
+  for (const Outcome& outcome : outcomes) expect_near(outcome.graph, alone, 1e-3F);
+}
+
+TEST_F(Cuda, ExchangesGradientsWithItselfOverNcclAndTheHost) {
+  const Graph alone = run(plain_net(), options(), device_).graph;
+  local::run_ranks(1, [&](Collective& group) {
+    nccl::Options nccl_options;
+    nccl_options.device = device_.index();
+    const auto devices = nccl::make(group, nccl_options);
+    FitOptions o = options();
+    o.parallel.even_alone = true;
+    for (Collective* exchange : {&group, devices.get()}) {
+      o.parallel.group = exchange;
+      o.parallel.wire = exchange == &group ? at::Device(at::kCPU) : device_;
+      for (const bool shared : {false, true}) {
+        o.parallel.shared_batch_norm = shared;
+        expect_near(run(plain_net(), o, device_).graph, alone, 1e-3F);
+      }
+    }
+  });
+}
+
+}  // namespace
+}  // namespace fedstill
