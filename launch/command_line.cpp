@@ -26,7 +26,7 @@ constexpr const char* kFooter = R"(Examples:
 Exit codes: 0 done, 2 usage, 3 job or setting, 4 data, 5 damaged file, 6 disk or permission,
             7 the gate refused the bundle, 8 training diverged, 9 interrupted (resumable),
             10 a certificate or the other side refused, 11 the other side cannot be reached,
-            12 too few clients uploaded in time, 70 bug)";
+            12 too few clients uploaded in time, 13 the GPU cannot be used, 70 bug)";
 
 struct Commands {
   SimulateCommand simulate;
@@ -51,6 +51,7 @@ void add_simulate(CLI::App& root, SimulateCommand& c) {
                  "data, clients and seed");
   app.add_option("--workers", c.workers, "clients trained at once (default: one per core)");
   app.add_option("--seed", c.seed, "short for --set run.seed=SEED");
+  add_device(app, c.device);
   add_assignments(app, c.assignments);
   app.add_flag("--print-job", c.print_job, "write the effective job to stdout and stop");
   add_quiet(app, c.quiet);
@@ -67,6 +68,7 @@ void add_mpi(CLI::App& root, MpiCommand& c) {
   app.add_option("job", c.job, "job file (TOML); without one the preset is run");
   add_preset(app, c.preset);
   app.add_option("--run", c.run, "folder of this run, on rank 0; the same again goes on with it");
+  add_device(app, c.device);
   add_assignments(app, c.assignments);
   add_quiet(app, c.quiet);
   add_json(app, c.json);
@@ -96,6 +98,7 @@ void add_evaluate(CLI::App& root, EvaluateCommand& c) {
   app.add_option("model", c.model, "bundle.fsb or a model file with the output \"logits\"")
       ->required();
   app.add_option("--data", c.data, "source, as data.source in a job (default: fashion-mnist)");
+  add_device(app, c.device);
   add_json(app, c.json);
   app.footer(
       "Example:\n  fedstill evaluate runs/first/bundle.fsb --data fashion-mnist\n\nA model file is "

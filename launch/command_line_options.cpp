@@ -1,6 +1,9 @@
 #include "launch/command_line_options.h"
 
 #include <CLI/CLI.hpp>
+#include <stdexcept>
+
+#include "training/device.h"
 
 namespace fedstill {
 
@@ -21,6 +24,19 @@ void add_repeated(CLI::App& app, const std::string& flag, std::vector<std::strin
 
 void add_assignments(CLI::App& app, std::vector<std::string>& assignments) {
   add_repeated(app, "--set", assignments, "section.key=value over the job file; may be repeated");
+}
+
+void add_device(CLI::App& app, std::string& device) {
+  const auto check = [](const std::string& name) -> std::string {
+    try {
+      parse_device(name);
+      return "";
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+  };
+  app.add_option("--device", device, "where to train: cpu, cuda or cuda:N (default: cpu)")
+      ->check(CLI::Validator(check, "DEVICE"));
 }
 
 void add_identity(CLI::App& app, std::filesystem::path& identity) {

@@ -15,6 +15,7 @@ void add_preset(CLI::App& app, std::string& preset);
 void add_repeated(CLI::App& app, const std::string& flag, std::vector<std::string>& values,
                   const std::string& what);
 void add_assignments(CLI::App& app, std::vector<std::string>& assignments);  // --set
+void add_device(CLI::App& app, std::string& device);  // refuses names that are none
 void add_identity(CLI::App& app, std::filesystem::path& identity);
 void add_log(CLI::App& app, std::filesystem::path& file, std::string& level);
 

@@ -76,6 +76,7 @@ void add_coordinator(CLI::App& root, CoordinatorCommand& c) {
   app.add_option("--revoked", c.revoked, "the authority's revoked.txt; re-read while running");
   app.add_option("--monitor", c.monitor, "port on loopback for /metrics and /health")
       ->check(CLI::Range(1, 65535));
+  add_device(app, c.device);
   app.add_option("--allowed", c.allowed, "names that may take part, one a line; re-read");
   app.add_flag("--wait-on-failure", c.wait_on_failure,
                "when a round fails, wait for `fedstill reopen` instead of ending");
@@ -105,6 +106,7 @@ void add_client(CLI::App& root, ClientCommand& c) {
       ->check(CLI::IsMember({"model", "predictions"}));
   app.add_option("--threads", c.threads, "for training (default: all cores)")
       ->check(CLI::Range(1, 4096));
+  add_device(app, c.device);
   app.add_option("--proxy", c.proxy, "HTTP proxy HOST:PORT");
   app.add_option("--bytes-per-second", c.bytes_per_second, "limit each way (default: none)")
       ->check(CLI::Range(std::int64_t{1024}, std::int64_t{1} << 50));

@@ -65,7 +65,7 @@ void run(const PredictCommand& command) {
 }
 
 void run(const EvaluateCommand& command) {
-  const nlohmann::json found = evaluate_file(command.model, command.data);
+  const nlohmann::json found = evaluate_file(command.model, command.data, command.device);
   print(found, evaluation_text(found), command.json);
 }
 

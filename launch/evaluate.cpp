@@ -17,6 +17,7 @@
 #include "launch/run_bundle.h"
 #include "model/decode_error.h"
 #include "model/model_file.h"
+#include "training/device.h"
 #include "training/predict.h"
 #include "training/threads.h"
 
@@ -98,13 +99,13 @@ std::int64_t classes_of(const Graph& graph, const fs::path& path) {
 }
 
 std::vector<std::int64_t> of_model(const fs::path& path, const TrainTest& data,
-                                   const std::string& source) {
+                                   const std::string& source, at::Device device) {
   const Graph graph = read_model(path);
   check_fits(graph, classes_of(graph, path), data.test, source);
   const std::vector<std::string> outputs{"logits"};
   set_thread_count(usable_cores());
-  const auto scores =
-      predict(graph, outputs, whole(data.test), normalisation_beside(path, data.train));
+  const auto scores = predict(graph, outputs, whole(data.test),
+                              normalisation_beside(path, data.train), {.device = device});
   const at::Tensor top = scores.front().argmax(1).contiguous();
   return {top.const_data_ptr<std::int64_t>(), top.const_data_ptr<std::int64_t>() + top.numel()};
 }
@@ -134,7 +135,7 @@ json score(const std::vector<std::int64_t>& found, const Dataset& test) {
 
 }  // namespace
 
-json evaluate_file(const fs::path& model, const std::string& source) {
+json evaluate_file(const fs::path& model, const std::string& source, const std::string& device) {
   const bool is_bundle = file_kind(model) == FileKind::kBundle;
   const TrainTest data = read_source(source);
   json out;
@@ -144,7 +145,7 @@ json evaluate_file(const fs::path& model, const std::string& source) {
     const std::string warning = find_other_classes(bundle, data.test, source);
     if (!warning.empty()) out["warning"] = warning;
   } else {
-    out = score(of_model(model, data, source), data.test);
+    out = score(of_model(model, data, source, open_device(device)), data.test);
   }
   out["model"] = model.string();
   out["kind"] = is_bundle ? "bundle" : "model";

@@ -18,6 +18,7 @@
 #include "launch/sites/membership.h"
 #include "launch/sites/serve.h"
 #include "model/decode_error.h"
+#include "training/device.h"
 #include "training/fit.h"
 #include "transport/channel.h"
 #include "transport/tls/dial.h"
@@ -44,6 +45,12 @@ std::string io_hint(const std::error_code& code) {
 
 const Failure kOutOfMemory{ExitCode::kIo, "out of memory",
                            "fewer --workers or a smaller batch need less"};
+
+Failure describe_device(const DeviceError& error) {
+  return {ExitCode::kDevice, error.what(),
+          "./fedstill --cuda installs LibTorch's CUDA parts, nvidia-smi lists the GPUs, and "
+          "--device cpu needs neither"};
+}
 
 // LibTorch's message without the lines of its stack; its allocator has no type of error of its own.
 Failure describe_torch(const c10::Error& error) {
@@ -106,6 +113,10 @@ Failure describe(const std::exception_ptr& error) {
     return {ExitCode::kIo, e.what(), io_hint(e.code())};
   } catch (const std::bad_alloc&) {
     return kOutOfMemory;
+  } catch (const DeviceError& e) {
+    return describe_device(e);
+  } catch (const c10::OutOfMemoryError&) {
+    return {ExitCode::kIo, "out of memory on the device", kOutOfMemory.hint};
   } catch (const c10::Error& e) {
     return describe_torch(e);
   } catch (const std::exception& e) {

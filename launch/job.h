@@ -116,6 +116,7 @@ struct Job {
     std::int64_t threads = 0;  // 0: as many as the machine has cores; the run records the number
     std::int64_t memory_mb = 0;
     bool bf16 = false;
+    std::string device = "cpu";
   } run;
 };
 

@@ -6,6 +6,7 @@
 
 #include "launch/machine.h"
 #include "model/zoo.h"
+#include "training/device.h"
 
 namespace fedstill {
 namespace {
@@ -20,9 +21,18 @@ void check_fits(const std::string& setting, const std::string& model, const Data
   }
 }
 
+void check_device(const std::string& name) {
+  try {
+    parse_device(name);
+  } catch (const std::invalid_argument& error) {
+    contradiction(std::string("run.device: ") + error.what());
+  }
+}
+
 }  // namespace
 
 void check_job(const Job& job) {
+  check_device(job.run.device);
   const auto& c = job.clients;
   if (c.count * c.minimum > job.data.private_count) {
     contradiction("clients.count × clients.minimum = " + std::to_string(c.count * c.minimum) +
@@ -69,7 +79,7 @@ void check_job_against(const Job& job, const Dataset& train) {
 void resolve_machine(Job& job) {
   if (job.run.workers == 0) job.run.workers = usable_cores();
   if (job.run.threads == 0) job.run.threads = usable_cores();
-  if (job.run.memory_mb == 0)
+  if (job.run.memory_mb == 0 && !parse_device(job.run.device).cuda)
     job.run.memory_mb = std::max<std::int64_t>(512, (usable_memory_bytes() >> 20) / 2);
 }
 

@@ -12,7 +12,8 @@ void check_job(const Job& job);
 // images.
 void check_job_against(const Job& job, const Dataset& train);
 
-// Replaces the zeros that mean "as many as the machine has", so that the recorded job is exact.
+// Replaces the zeros that mean "as many as the machine has", so that the recorded job is exact; how
+// much memory a GPU has is asked when it is needed. Requires: check_job().
 void resolve_machine(Job& job);
 
 }  // namespace fedstill

@@ -10,6 +10,7 @@
 #include "launch/report_html.h"
 #include "launch/report_samples.h"
 #include "model/atomic_file.h"
+#include "training/device.h"
 
 namespace fedstill {
 namespace {
@@ -162,6 +163,7 @@ json make_report(const Run& run, const Material& material, const RoundOutcome& o
     report["start_to_first_step_seconds"] = saved.at("seconds").get<double>();
   });
   report["machine"] = machine_json();
+  report["machine"]["device"] = device_text(run.device);
   report["versions"] = versions_json();
   return report;
 }

@@ -176,15 +176,25 @@ void add_run(std::vector<Setting>& out, Job::Run& r) {
   out.push_back(
       {s, "workers", &r.workers, "clients trained at once; 0: one per core", 0, 4096, {}, false});
   out.push_back({s, "threads", &r.threads, "of the distillation; 0: one per core", 0, 4096});
+  out.push_back(
+      {s,
+       "memory_mb",
+       &r.memory_mb,
+       "clients wait while the estimate is above this; 0: half of the machine's, three quarters of "
+       "what a GPU has free",
+       0,
+       kMany,
+       {},
+       false});
+  out.push_back({s, "bf16", &r.bf16, "convolutions in bfloat16, where the processor has tiles"});
   out.push_back({s,
-                 "memory_mb",
-                 &r.memory_mb,
-                 "clients wait while the estimate is above this; 0: half of the machine's",
+                 "device",
+                 &r.device,
+                 "cpu, cuda (on several GPUs each rank of a machine takes its own) or cuda:N",
                  0,
-                 kMany,
+                 0,
                  {},
                  false});
-  out.push_back({s, "bf16", &r.bf16, "convolutions in bfloat16, where the processor has tiles"});
 }
 
 std::string in_quotes(std::string_view text) {

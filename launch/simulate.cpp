@@ -13,6 +13,7 @@
 #include "launch/stages/material.h"
 #include "launch/stages/reuse.h"
 #include "launch/stages/rounds.h"
+#include "training/device.h"
 #include "training/fit.h"
 
 namespace fedstill {
@@ -62,10 +63,20 @@ json do_stages(const Run& run, const Material& material) {
   return report;
 }
 
-json run_in_folder(const Job& job, const RunFolder& folder, const Material& material, bool resumed,
-                   Progress& progress, std::atomic<bool>& stop) {
+// What a run begins or goes on with.
+struct Begun {
+  const Job& job;
+  const RunFolder& folder;
+  const Material& material;
+  at::Device device;
+  bool resumed;
+};
+
+json run_in_folder(const Begun& begun, Progress& progress, std::atomic<bool>& stop) {
+  const auto& [job, folder, material, device, resumed] = begun;
   EventLog events(folder.path());
-  const Run run{job, folder, events, progress, stop};
+  Run run{job, folder, events, progress, stop};
+  run.device = device;
   try {
     return run_stages(run, material, resumed);
   } catch (const Stopped&) {
@@ -73,13 +84,16 @@ json run_in_folder(const Job& job, const RunFolder& folder, const Material& mate
   }
 }
 
-void set_workers(Job& job, const SimulateCommand& command) {
+// What may change from one attempt to the next.
+void set_machine(Job& job, const SimulateCommand& command) {
   if (command.workers) apply_assignment(job, "run.workers=" + std::to_string(*command.workers));
+  if (!command.device.empty()) job.run.device = command.device;
 }
 
 json start(const SimulateCommand& command, Progress& progress, std::atomic<bool>& stop) {
   Job job = effective_job(command);
   resolve_machine(job);
+  const at::Device device = open_device(job.run.device);  // before there is a folder
   if (!command.clients_from.empty()) check_same_clients(command.clients_from, job);
   const auto began = std::chrono::steady_clock::now();
   const Material material = load_material(job);
@@ -93,17 +107,18 @@ json start(const SimulateCommand& command, Progress& progress, std::atomic<bool>
   if (!command.clients_from.empty()) {
     take_clients(command.clients_from, folder.part(round_folder(job, 1)));
   }
-  return run_in_folder(job, folder, material, false, progress, stop);
+  return run_in_folder({job, folder, material, device, false}, progress, stop);
 }
 
 json resume(const SimulateCommand& command, Progress& progress, std::atomic<bool>& stop) {
   Job job;
   const RunFolder folder = RunFolder::reopen(command.resume, job);
-  set_workers(job, command);
+  set_machine(job, command);
   check_job(job);
   resolve_machine(job);  // a job file written by hand may leave it open, and --workers 0 does
+  const at::Device device = open_device(job.run.device);
   const Material material = material_of_run(job, folder);
-  return run_in_folder(job, folder, material, true, progress, stop);
+  return run_in_folder({job, folder, material, device, true}, progress, stop);
 }
 
 }  // namespace
@@ -124,7 +139,7 @@ json run_stages(const Run& run, const Material& material, bool resumed) {
 Job effective_job(const SimulateCommand& command) {
   Job job = assemble_job(command.preset, command.job, command.assignments);
   if (command.seed) apply_assignment(job, "run.seed=" + std::to_string(*command.seed));
-  set_workers(job, command);
+  set_machine(job, command);
   check_job(job);
   return job;
 }

@@ -36,6 +36,8 @@ struct BenchDistillCommand {
   std::vector<std::int64_t> ranks{1, 2};
   std::string student = "resnet8";
   std::int64_t batch = 128, images = 6144, repeats = 3;  // batch: of all ranks together
+  std::string device = "cpu";                            // of this machine, by one rank
+  bool bf16 = false;                                     // there
   std::filesystem::path plot;                            // an SVG picture to write, or nothing
   bool alone = false;                                    // without PyTorch
   bool as_rank = false, after = false;                   // of a group that mpirun started

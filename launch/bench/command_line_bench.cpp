@@ -70,12 +70,15 @@ void add_distill_bench(CLI::App& bench, BenchDistillCommand& c) {
       ->check(CLI::Range(1, 100));
   app.add_option("--plot", c.plot, "an SVG picture of the scaling to write");
   app.add_flag("--alone", c.alone, "without PyTorch");
+  add_device(app, c.device);
+  app.add_flag("--bf16", c.bf16, "with --device cuda: convolutions in bfloat16");
   for (CLI::Option* own : {app.add_flag("--as-rank", c.as_rank), app.add_flag("--after", c.after)})
     own->group("");  // hidden: what it says to itself under mpirun
   add_output(app, c.output);
   app.footer(R"(Examples:
   fedstill bench distill --ranks 1,2,4 --plot scaling.svg
   FEDSTILL_BENCH_PYTHON=python3 fedstill bench distill --ranks 1,2 --repeats 5
+  FEDSTILL_BENCH_PYTHON=python3 fedstill bench distill --device cuda    one rank on a GPU
 
 Ranks are threads of this process, and processes where mpirun is found. PyTorch's
 DistributedDataParallel needs a Python that imports torch: FEDSTILL_BENCH_PYTHON names it.)");

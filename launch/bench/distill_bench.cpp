@@ -12,6 +12,7 @@
 
 #include "collective/mpi/mpi.h"
 #include "launch/bench/child_process.h"
+#include "launch/bench/device_bench.h"
 #include "launch/bench/distill_speed.h"
 #include "launch/bench/scaling_plot.h"
 #include "launch/bench/scripts.h"
@@ -19,6 +20,7 @@
 #include "launch/machine.h"
 #include "launch/text_table.h"
 #include "model/atomic_file.h"
+#include "training/device.h"
 #include "training/fit.h"
 #include "training/threads.h"
 
@@ -239,6 +241,7 @@ BenchResult be_a_rank(const BenchDistillCommand& command, std::atomic<bool>& sto
 
 BenchResult bench_distill(const BenchDistillCommand& command, std::atomic<bool>& stop) {
   tune_allocator();
+  if (parse_device(command.device).cuda) return bench_device(command, stop);
   return command.as_rank ? be_a_rank(command, stop) : Bench(command, stop).run();
 }
 

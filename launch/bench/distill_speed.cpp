@@ -12,12 +12,16 @@
 #include "collective/local/local.h"
 #include "distillation/distiller.h"
 #include "model/random.h"
+#include "model/zoo.h"
+#include "training/device.h"
+#include "training/predict.h"
 #include "training/threads.h"
 
 namespace fedstill {
 namespace {
 
 constexpr std::int64_t kClasses = 10;
+const Normalisation kNormalisation{{0.5F}, {0.25F}};
 
 ImageView random_images(std::int64_t count) {
   auto images = std::make_shared<Images>();
@@ -45,9 +49,14 @@ double distill_speed(const DistillWork& work, Collective* group, const std::atom
   DistillOptions options;
   options.student = work.student;
   options.batch = work.batch;
-  options.fit.epochs = 2;
+  options.device = work.device;
+  options.bf16 = work.bf16;
+  options.fit.epochs = work.epochs;
+  options.fit.record = work.record;
   options.fit.stop = &stop;
   options.fit.parallel.group = group;
+  options.fit.parallel.wire = work.device;
+  options.fit.parallel.even_alone = true;
   options.fit.parallel.overlap = work.overlap;
   std::map<std::int64_t, Clock::time_point> ends;
   std::int64_t steps = 0;
@@ -55,9 +64,27 @@ double distill_speed(const DistillWork& work, Collective* group, const std::atom
     if (event.end_of_epoch) ends[event.epoch] = Clock::now();
     steps = event.steps / event.epochs;
   };
-  distill({random_images(work.images)}, random_labels(work.images), {{0.5F}, {0.25F}}, options);
-  const std::chrono::duration<double> second = ends.at(1) - ends.at(0);
-  return static_cast<double>(steps * std::min(options.batch, work.images)) / second.count();
+  const Distilled made =
+      distill({random_images(work.images)}, random_labels(work.images), kNormalisation, options);
+  if (!made.report.refusal.empty()) throw DeviceError(made.report.refusal);
+  const std::int64_t measured = work.epochs - 1;
+  const std::chrono::duration<double> spent = ends.at(measured) - ends.at(0);
+  return static_cast<double>(measured * steps * std::min(options.batch, work.images)) /
+         spent.count();
+}
+
+double predict_speed(const DistillWork& work) {
+  const Graph graph = make_model(work.student, {}, kClasses, 1);
+  const ImageView images = random_images(work.images);
+  const std::vector<std::string> outputs{"logits"};
+  const auto ask = [&] {
+    predict(graph, outputs, images, kNormalisation, {.device = work.device});
+  };
+  ask();
+  const auto start = std::chrono::steady_clock::now();
+  for (std::int64_t pass = 1; pass < work.epochs; ++pass) ask();
+  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
+  return static_cast<double>((work.epochs - 1) * work.images) / spent.count();
 }
 
 double distill_speed_of_threads(const DistillWork& work, int ranks, const std::atomic<bool>& stop) {

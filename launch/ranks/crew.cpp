@@ -53,6 +53,12 @@ std::vector<std::size_t> by_cost(const std::vector<Teacher>& teachers,
 
 }  // namespace
 
+void Crew::share_gradients(DataParallel& parallel) const {
+  const bool on_devices = links_.devices != nullptr;
+  parallel.group = on_devices ? links_.devices : links_.distillers;
+  parallel.wire = on_devices ? links_.device : at::kCPU;
+}
+
 json Crew::order(const json& order) { return json::parse(say(links_.all, order.dump(), 0, stop_)); }
 
 std::size_t Crew::askers() const {
@@ -217,6 +223,7 @@ void Crew::dismiss() { order({{"what", "leave"}}); }
 void Crew::serve(const Run& run, const Material& material) {
   TeacherPassOptions options;
   options.stop = &run.stop;
+  options.device = run.device;
   for (;;) {
     const json todo = order({});
     const std::string what = todo.at("what");

@@ -11,6 +11,7 @@
 #include "collective/collective.h"
 #include "launch/stages/material.h"
 #include "launch/stages/run.h"
+#include "training/data_parallel.h"
 #include "transport/mpi/mpi_channel.h"
 
 namespace fedstill {
@@ -25,13 +26,16 @@ class Crew {
     Collective* distillers;  // the first of them, who train the student together; null on others
     const mpi::Channels& channels;
     std::filesystem::path files;  // of this rank, for what only it keeps
+    // The distillers' devices as one; null: their gradients go by way of the host.
+    Collective* devices = nullptr;
+    at::Device device = at::kCPU;  // of this rank
   };
   // What the links point to must outlive it.
   Crew(Links links, const Job& job, const std::atomic<bool>& stop)
       : links_(std::move(links)), job_(job), stop_(stop) {}
 
   int size() const { return links_.all.size(); }
-  Collective* distillers() const { return links_.distillers; }
+  void share_gradients(DataParallel& parallel) const;  // over the distillers
 
   // On rank 0; each returns when all ranks have done their part, and throws Stopped when asked to.
   //
@@ -42,7 +46,7 @@ class Crew {
   PredictionCache ask(const Material& material, bool test_images, const std::string& images_hash,
                       const std::vector<Teacher>& teachers, const TeacherPassOptions& options,
                       const std::filesystem::path& cache);
-  // The other distillers get these targets and begin; rank 0 then fits with distillers().
+  // The other distillers get these targets and begin; rank 0 then fits with them.
   void begin_distilling(const Run& run, const at::Tensor& targets);
   void dismiss();  // the others' serve() returns
 

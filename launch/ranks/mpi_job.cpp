@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "collective/mpi/mpi.h"
+#include "collective/nccl/nccl.h"
 #include "launch/event_log.h"
 #include "launch/job_check.h"
 #include "launch/job_file.h"
@@ -21,6 +22,7 @@
 #include "launch/stages/material.h"
 #include "launch/stages/rounds.h"
 #include "model/atomic_file.h"
+#include "training/device.h"
 #include "training/fit.h"
 #include "transport/mpi/mpi_channel.h"
 
@@ -37,8 +39,12 @@ std::int64_t hash_of(std::string_view text) {
   return static_cast<std::int64_t>(std::hash<std::string_view>()(text));
 }
 
-// Ranks that run on the very cores of this one: on the same machine, and not bound apart.
-std::int64_t ranks_on_these_cores(Collective& all) {
+// The ranks on the machine of this one.
+struct Neighbours {
+  int place = 0;                 // of this rank among them, from 0
+  std::int64_t on_my_cores = 0;  // not bound apart from it; this one counts
+};
+Neighbours find_neighbours(Collective& all) {
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
   cpu_set_t cores;
@@ -48,15 +54,33 @@ std::int64_t ranks_on_these_cores(Collective& all) {
                         hash_of({reinterpret_cast<const char*>(&cores), sizeof(cores)})};
   std::vector<std::int64_t> everybody(mine.size() * static_cast<std::size_t>(all.size()));
   all.all_gather(elements(mine), elements(everybody)).wait();
-  std::int64_t count = 0;
+  Neighbours found;
+  const std::size_t me = static_cast<std::size_t>(all.rank()) * mine.size();
   for (std::size_t i = 0; i < everybody.size(); i += mine.size()) {
-    if (everybody[i] == mine[0] && everybody[i + 1] == mine[1]) ++count;
+    if (everybody[i] != mine[0]) continue;
+    if (i < me) ++found.place;
+    if (everybody[i + 1] == mine[1]) ++found.on_my_cores;
   }
-  return count;
+  return found;
+}
+
+// The group in which the gradients of the distillers' devices meet; nothing where they are on the
+// host, or go by way of it because NCCL cannot be used: then all of them are without it.
+std::unique_ptr<Collective> join_devices(at::Device device, Collective& distillers,
+                                         Progress& progress) {
+  if (device.is_cpu() || distillers.size() < 2) return nullptr;
+  nccl::Options options;
+  options.device = device.index();
+  try {
+    return nccl::make(distillers, options);
+  } catch (const CollectiveError& error) {
+    progress.message(std::string("warning: gradients go by way of the host: ") + error.what());
+    return nullptr;
+  }
 }
 
 // The job of the folder if there is one, else the command's.
-RunFolder open_folder(const MpiCommand& command, Job& job, bool& resumed) {
+RunFolder open_folder(const MpiCommand& command, int place, Job& job, bool& resumed) {
   resumed = !command.run.empty() && std::filesystem::exists(command.run / "job.toml");
   if (resumed) {
     RunFolder folder = RunFolder::reopen(command.run, job);
@@ -66,10 +90,13 @@ RunFolder open_folder(const MpiCommand& command, Job& job, bool& resumed) {
       throw JobError("[mpi] " + command.run.string() +
                      " holds another job; leave the job out, or choose another --run");
     }
+    if (!command.device.empty()) job.run.device = command.device;
     return folder;
   }
   job = assemble_job(command.preset, command.job, command.assignments);
+  if (!command.device.empty()) job.run.device = command.device;
   check_job(job);
+  open_device(job.run.device, {.local_rank = place});  // before there is a folder
   return command.run.empty() ? RunFolder::create_default(job) : RunFolder::create(command.run, job);
 }
 
@@ -80,11 +107,12 @@ struct Place {
   Job job;
   bool resumed = false;
 };
-Place take_place(const MpiCommand& command, Collective& all, const std::atomic<bool>& stop) {
+Place take_place(const MpiCommand& command, int place, Collective& all,
+                 const std::atomic<bool>& stop) {
   Job job;
   bool resumed = false;
   if (all.rank() == 0) {
-    RunFolder folder = open_folder(command, job, resumed);
+    RunFolder folder = open_folder(command, place, job, resumed);
     say(all,
         json{{"path", std::filesystem::absolute(folder.path()).string()},
              {"job", write_job(job)},
@@ -131,7 +159,8 @@ void share_machine(Job& job, std::int64_t here, std::int64_t distillers) {
     return std::max(least, all / ranks);
   };
   if (asked.workers == 0) job.run.workers = share(job.run.workers, here, 1);
-  if (asked.memory_mb == 0) job.run.memory_mb = share(job.run.memory_mb, here, 512);
+  if (asked.memory_mb == 0 && job.run.memory_mb > 0)
+    job.run.memory_mb = share(job.run.memory_mb, here, 512);
   if (asked.threads == 0) job.run.threads = share(job.run.threads, std::min(here, distillers), 1);
 }
 
@@ -185,20 +214,26 @@ json run_on_ranks(const MpiCommand& command, Progress& progress, std::atomic<boo
   options.deadline = kPatience;
   const auto all = mpi::make(session, options);
   const mpi::Channels channels = mpi::open_channels();
-  Place place = take_place(command, *all, stop);
+  const Neighbours neighbours = find_neighbours(*all);
+  Place place = take_place(command, neighbours.place, *all, stop);
   auto& [folder, job, resumed] = place;
   check_job(job);
+  const at::Device device = open_device(job.run.device, {.local_rank = neighbours.place});
   const std::int64_t distillers = distillers_of(job, all->size());
-  share_machine(job, ranks_on_these_cores(*all), distillers);
+  share_machine(job, neighbours.on_my_cores, distillers);
   options.group = all->rank() < distillers ? 0 : 1;
   const auto mine = mpi::make(session, options);
   const bool leads = all->rank() == 0;
   if (leads) check_distillers(job, folder, distillers);
   const Material material = take_material(job, folder, *all, stop);
-  Crew crew({*all, options.group == 0 ? mine.get() : nullptr, channels, folder.path()}, job, stop);
-  EventLog events(folder.path());
   Progress quiet(std::cerr, terminal_progress(true));
-  const Run run{job, folder, events, leads ? progress : quiet, stop, &crew};
+  const bool distils = options.group == 0;
+  const auto devices = distils ? join_devices(device, *mine, leads ? progress : quiet) : nullptr;
+  Crew crew({*all, distils ? mine.get() : nullptr, channels, folder.path(), devices.get(), device},
+            job, stop);
+  EventLog events(folder.path());
+  Run run{job, folder, events, leads ? progress : quiet, stop, &crew};
+  run.device = device;
   const std::string how = "go on with the same command and --run " + run_path(run, leads).string();
   try {
     if (leads) return lead(run, material, resumed);

@@ -26,6 +26,7 @@
 #include "launch/stages/clients.h"
 #include "launch/stages/material.h"
 #include "launch/stages/rounds.h"
+#include "training/device.h"
 #include "training/fit.h"
 
 namespace fedstill {
@@ -281,9 +282,11 @@ json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bo
            ServiceLog& log) {
   Job job;
   const RunFolder folder = open_state(command, job);
+  const at::Device device = open_device(job.run.device);
   const Material material = material_of_run(job, folder);
   EventLog events(folder.path());
-  const Run run{job, folder, events, progress, stop};
+  Run run{job, folder, events, progress, stop};
+  run.device = device;
   Federated federated(command, run, material, log);
   try {
     json report = federated.run_rounds();

@@ -8,6 +8,7 @@
 #include "launch/machine.h"
 #include "launch/settings.h"
 #include "launch/sites/identity_folder.h"
+#include "training/device.h"
 
 namespace fedstill {
 namespace {
@@ -49,6 +50,8 @@ Job job_of(const CoordinatorCommand& command) {
 RunFolder open_state(const CoordinatorCommand& command, Job& job) {
   if (!std::filesystem::exists(command.state / "job.toml")) {
     job = job_of(command);
+    if (!command.device.empty()) job.run.device = command.device;
+    open_device(job.run.device);  // before there is a folder
     return RunFolder::create(command.state, job);
   }
   RunFolder folder = RunFolder::reopen(command.state, job);
@@ -59,6 +62,7 @@ RunFolder open_state(const CoordinatorCommand& command, Job& job) {
     throw JobError("[coordinator] " + command.state.string() +
                    " holds another job; leave the job out, or choose another --state");
   }
+  if (!command.device.empty()) job.run.device = command.device;
   return folder;
 }
 

@@ -25,6 +25,7 @@
 #include "model/decode_error.h"
 #include "model/model_file.h"
 #include "model/zoo.h"
+#include "training/device.h"
 #include "training/fit.h"
 #include "training/threads.h"
 
@@ -47,11 +48,12 @@ std::vector<std::int64_t> all_of(std::int64_t count) {
 // What the site trains, and with what.
 class Site {
  public:
-  Site(const ClientCommand& command, const std::string& name, Progress& progress)
+  Site(const ClientCommand& command, const std::string& name, at::Device device, Progress& progress)
       : command_(command),
         name_(name),
         mode_(command.mode == "model" ? Participation::kModel : Participation::kPredictions),
         progress_(progress),
+        device_(device),
         own_(read_labelled(command.data)),
         store_(command.state, kSiteLimits) {}
 
@@ -114,8 +116,10 @@ class Site {
     const auto images = std::make_shared<const Images>(std::move(pool));
     const ImageView pool_view{images, all_of(images->count())};
     const Shard shard{{own_.images, all_of(own_.images->count())}, own_.labels};
-    return client_task(job, round, shard, pool_view, plan.classes, measure_normalisation(pool_view),
-                       client_stream(name_));
+    ClientTask task = client_task(job, round, shard, pool_view, plan.classes,
+                                  measure_normalisation(pool_view), client_stream(name_));
+    place_on(device_, task);
+    return task;
   }
 
   // What the last round left, if the plan names it; else this is the site's own model's round.
@@ -177,6 +181,7 @@ class Site {
   std::string name_;
   Participation mode_;
   Progress& progress_;
+  at::Device device_;
   Dataset own_;
   ClientStore store_;
   std::string plan_;  // that is being worked on
@@ -209,8 +214,9 @@ json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool
   check_model(command.model);  // a coordinator would remember a wrong name
   const CertificateSummary identity = check_credentials(credentials_of(command.identity));
   log.write(LogLevel::kInfo, identity.name + " takes part at " + command.coordinator);
+  const at::Device device = open_device(command.device);  // before anybody is asked to wait
   claim_state(command, identity.name);
-  Site site(command, identity.name, progress);
+  Site site(command, identity.name, device, progress);
   ClientSession session(site.identity(), site.store());
   json result{{"status", "success"},
               {"client", identity.name},

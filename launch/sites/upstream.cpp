@@ -42,11 +42,13 @@ Graph make_region_update(const Run& run, const Material& material, const Graph& 
                          const FitOptions& fit) {
   const RuleOptions rule{.ratio_clip = run.job.aggregation.ratio_clip,
                          .share_cap = run.job.aggregation.share_cap};
+  HeadOptions head = joint_head_options(run.job);
+  head.device = run.device;
   const PredictionCache cache =
       PredictionCache::open(run.folder.file("cache") / "pool.predictions");
   return distill_confidence_head(student, material.pool.images,
                                  joint_confidence(cache, measure_clients(cache), rule),
-                                 material.normalisation, joint_head_options(run.job), fit)
+                                 material.normalisation, head, fit)
       .graph;
 }
 

@@ -21,6 +21,13 @@ constexpr std::int64_t kParameterCopies = 5;
 // What the head does with an image beside a body of ordinary size, in multiply-adds.
 constexpr double kHeadMultiplyAdds = 1.2e6;
 
+// What LibTorch's libraries take for every stream, and a recorded step beside the one that is not.
+constexpr std::int64_t kDeviceBytes = std::int64_t{192} << 20;
+
+std::int64_t image_bytes(const ClientTask& task) {
+  return (task.shard.images.count() + task.pool.count()) * task.pool.images->pixels_per_image();
+}
+
 LocalOptions local_options(const Job& job, const ClientRound& round, std::uint64_t stream) {
   const auto& c = job.clients;
   LocalOptions options;
@@ -75,6 +82,10 @@ ClientPlan plan_client(const Run& run, const Material& material, std::size_t ind
               static_cast<double>(plan.load.head_images) * kHeadMultiplyAdds;
   plan.memory_bytes = kActivationCopies * job.clients.batch * cost.activation_bytes +
                       kParameterCopies * cost.parameter_bytes;
+  if (!run.device.is_cpu()) {
+    place_on(run.device, plan.task);
+    plan.memory_bytes += kDeviceBytes + image_bytes(plan.task);
+  }
   return plan;
 }
 
@@ -88,6 +99,10 @@ ClientTask client_task(const Job& job, const ClientRound& round, Shard shard, Im
           head_options(job, stream),
           round.lesson,
           {job.round.pool_weight, job.clients.batch}};
+}
+
+void place_on(at::Device device, ClientTask& task) {
+  task.local.device = task.head.device = device;
 }
 
 HeadOptions joint_head_options(const Job& job) { return head_options(job, client_stream("")); }

@@ -41,6 +41,7 @@ struct ClientRound {
 };
 ClientTask client_task(const Job& job, const ClientRound& round, Shard shard, ImageView pool,
                        std::int64_t classes, Normalisation normalisation, std::uint64_t stream);
+void place_on(at::Device device, ClientTask& task);  // where it trains; else on the cpu
 // Of the head with which a coordinator speaks for its clients.
 HeadOptions joint_head_options(const Job& job);
 ClientWorkload workload_of(const Job& job, const ClientRound& round, std::int64_t samples);

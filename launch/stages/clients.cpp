@@ -14,6 +14,7 @@
 #include "model/decode_error.h"
 #include "model/model_file.h"
 #include "model/sha256.h"
+#include "training/device.h"
 
 namespace fedstill {
 namespace {
@@ -160,6 +161,12 @@ std::size_t honest_clients(const Job& job, const Material& material) {
   return material.shards.size() - static_cast<std::size_t>(job.clients.liars);
 }
 
+// Of the clients that train at once: of the machine, or of the GPU.
+std::int64_t memory_budget(const Run& run) {
+  const std::int64_t asked = run.job.run.memory_mb << 20;
+  return asked > 0 || run.device.is_cpu() ? asked : device_memory(run.device).free / 4 * 3;
+}
+
 // Begins the stage, and does the work of every plan on the worker pool.
 void run_plans(const Run& run, const std::vector<ClientPlan>& plans,
                const std::function<void(std::size_t)>& work) {
@@ -168,8 +175,7 @@ void run_plans(const Run& run, const std::vector<ClientPlan>& plans,
   for (std::size_t i = 0; i < plans.size(); ++i) {
     items.push_back({plans[i].cost, plans[i].memory_bytes, [&work, i] { work(i); }});
   }
-  run_items(std::move(items), static_cast<int>(run.job.run.workers), run.job.run.memory_mb << 20,
-            run.stop);
+  run_items(std::move(items), workers_of(run), memory_budget(run), run.stop);
 }
 
 }  // namespace

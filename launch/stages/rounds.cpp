@@ -49,8 +49,9 @@ std::filesystem::path round_folder(const Job& job, std::int64_t round) {
 
 RoundRun::RoundRun(const Run& job, const Material& material, std::int64_t round)
     : folder_(job.folder.part(round_folder(job.job, round))),
-      run_{job.job,  folder_,  job.events, job.progress,
-           job.stop, job.crew, round,      lesson_before(job, material, round)} {}
+      run_{job.job,   folder_,  job.events, job.progress,
+           job.stop,  job.crew, round,      lesson_before(job, material, round),
+           job.device} {}
 
 void announce_round(const Run& job, std::int64_t round) {
   job.events.event("round_started", {{"round", round}});

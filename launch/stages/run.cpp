@@ -1,5 +1,6 @@
 #include "launch/stages/run.h"
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -7,6 +8,7 @@
 #include "model/random.h"
 #include "model/sha256.h"
 #include "model/strict_json.h"
+#include "training/device.h"
 #include "training/fit.h"
 
 namespace fedstill {
@@ -14,6 +16,13 @@ namespace fedstill {
 std::uint64_t seed_of(const Job& job, Stream stream, std::uint64_t index) {
   return derive_key(static_cast<std::uint64_t>(job.run.seed), static_cast<std::uint64_t>(stream),
                     index);
+}
+
+// On a GPU each is a stream beside those that the fits open, and few fill it.
+int workers_of(const Run& run) {
+  constexpr std::int64_t kMostOnDevice = DeviceStream::kMost / 2;
+  const std::int64_t asked = run.job.run.workers;
+  return static_cast<int>(run.device.is_cpu() ? asked : std::min(asked, kMostOnDevice));
 }
 
 void timed_stage(const Run& run, const std::string& name, const std::function<void()>& work) {

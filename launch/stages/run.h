@@ -1,5 +1,7 @@
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
@@ -28,7 +30,11 @@ struct Run {
   Crew* crew = nullptr;     // the ranks of this job, or this process alone
   std::int64_t round = 1;
   std::shared_ptr<const Lesson> lesson = {};  // of the round before, or nothing
+  at::Device device = at::kCPU;               // where this process trains and predicts
 };
+
+// Threads that train or predict at once on the device.
+int workers_of(const Run& run);
 
 // Keys for derive_key(seed, stream, …): what is drawn for one purpose never moves another.
 enum class Stream : std::uint64_t {

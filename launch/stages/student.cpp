@@ -30,6 +30,7 @@ DistillOptions distill_options(const Run& run) {
   options.batch = d.batch;
   options.augmentation = {static_cast<int>(d.crop_padding), d.flip, static_cast<float>(d.erase)};
   options.bf16 = run.job.run.bf16;
+  options.device = run.device;
   options.seed = seed_of(run.job, Stream::kStudent, static_cast<std::uint64_t>(run.round) - 1);
   options.fit.epochs = d.epochs;
   options.fit.accumulate = d.accumulate;
@@ -41,7 +42,7 @@ DistillOptions distill_options(const Run& run) {
   options.fit.seed = options.seed;
   options.fit.checkpoint = run.folder.file("student.checkpoint");
   options.fit.stop = &run.stop;
-  if (run.crew != nullptr) options.fit.parallel.group = run.crew->distillers();
+  if (run.crew != nullptr) run.crew->share_gradients(options.fit.parallel);
   options.fit.parallel.shared_batch_norm = run.job.ranks.batch_norm == "shared";
   options.fit.parallel.bf16 = run.job.ranks.bf16_gradients;
   return options;
@@ -74,6 +75,9 @@ Student distilled(const Run& run, const Material& material, const Teaching& teac
   const at::Tensor labels = targets(run, material, teaching);
   if (run.crew != nullptr) run.crew->begin_distilling(run, labels);
   Distilled result = distill(material.pool, labels, material.normalisation, options);
+  if (!result.report.refusal.empty()) {
+    run.progress.message("the student's steps were not recorded: " + result.report.refusal);
+  }
   Student student{std::move(result.student), {}};
   StudentRecord& record = student.record;
   record.architecture = run.job.distillation.student;
@@ -84,18 +88,22 @@ Student distilled(const Run& run, const Material& material, const Teaching& teac
 }
 
 double accuracy_on(const ImageView& images, std::span<const std::int32_t> labels,
-                   const Graph& graph, const Material& material) {
+                   const Graph& graph, const Run& run, const Material& material) {
   const std::vector<std::string> outputs{"logits"};
-  return accuracy(predict(graph, outputs, images, material.normalisation).front(), labels);
+  const auto scores =
+      predict(graph, outputs, images, material.normalisation, {.device = run.device});
+  return accuracy(scores.front(), labels);
 }
 
 // Validation is what a recipe may be chosen by; the test figure is only reported.
-void measure(StudentRecord& record, const Graph& graph, const Material& material) {
+void measure(StudentRecord& record, const Graph& graph, const Run& run, const Material& material) {
   const Shard validation = make_shard(material.data.train, material.split.validation);
   if (validation.images.count() > 0) {
-    record.validation_accuracy = accuracy_on(validation.images, validation.labels, graph, material);
+    record.validation_accuracy =
+        accuracy_on(validation.images, validation.labels, graph, run, material);
   }
-  record.test_accuracy = accuracy_on(material.test, material.test_labels.labels, graph, material);
+  record.test_accuracy =
+      accuracy_on(material.test, material.test_labels.labels, graph, run, material);
 }
 
 void save(const Run& run, const Student& student) {
@@ -141,7 +149,7 @@ Student make_student(const Run& run, const Material& material, const Teaching& t
     student.graph = read_model(run.folder.file("student.safetensors"));
   } else {
     student = distilled(run, material, teaching);
-    measure(student.record, student.graph, material);
+    measure(student.record, student.graph, run, material);
     student.record.sha256 = model_hash(student.graph);
     save(run, student);
   }

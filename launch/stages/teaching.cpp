@@ -68,7 +68,8 @@ class Passes {
   PredictionCache pass(const std::vector<Teacher>& teachers, bool test_images,
                        std::function<void(std::int64_t, std::int64_t)> on_progress) {
     TeacherPassOptions options;
-    options.workers = static_cast<int>(run_.job.run.workers);
+    options.workers = workers_of(run_);
+    options.device = run_.device;
     options.stop = &run_.stop;
     options.on_progress = std::move(on_progress);
     options.on_warning = [this](std::int64_t client, const std::string& what) {

@@ -30,14 +30,23 @@ std::string usage_error(const std::vector<const char*>& words) {
 TEST(CommandLine, SimulateTakesEverything) {
   const auto c = std::get<SimulateCommand>(
       parse({"simulate", "job.toml", "--run", "r", "--workers", "3", "--seed", "7", "--set",
-             "a.b=1", "--set", "c.d=2", "--json", "--quiet"}));
+             "a.b=1", "--set", "c.d=2", "--device", "cuda:1", "--json", "--quiet"}));
   EXPECT_EQ(c.job, "job.toml");
   EXPECT_EQ(c.run, "r");
   EXPECT_EQ(c.workers, 3);
   EXPECT_EQ(c.seed, 7);
   EXPECT_EQ(c.assignments, (std::vector<std::string>{"a.b=1", "c.d=2"}));
+  EXPECT_EQ(c.device, "cuda:1");
   EXPECT_TRUE(c.json);
   EXPECT_TRUE(c.quiet);
+}
+
+TEST(CommandLine, ADeviceIsTheCpuOrAGpu) {
+  EXPECT_EQ(std::get<SimulateCommand>(parse({"simulate"})).device, "");  // as the job says
+  EXPECT_EQ(std::get<MpiCommand>(parse({"mpi", "--device", "cuda"})).device, "cuda");
+  for (const char* command : {"simulate", "mpi"}) {
+    EXPECT_THAT(usage_error({command, "--device", "gpu"}), HasSubstr("cpu, cuda or cuda:N"));
+  }
 }
 
 TEST(CommandLine, ASettingDoesNotSwallowTheJob) {

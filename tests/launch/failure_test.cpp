@@ -14,6 +14,7 @@
 #include "model/model_file.h"
 #include "model/zoo.h"
 #include "tests/launch/process.h"
+#include "training/device.h"
 
 namespace fedstill {
 namespace {
@@ -42,6 +43,21 @@ TEST(Failure, TorchOutOfMemoryIsNoBug) {
       [] { TORCH_CHECK(false, "DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"); });
   EXPECT_EQ(failure.code, ExitCode::kIo);
   EXPECT_EQ(failure.message, "out of memory");
+}
+
+TEST(Failure, ADeviceThatIsMissingIsNoBug) {
+  const Failure failure =
+      failure_of([] { open_device("cuda", {.library = "/nowhere/libtorch_cuda.so"}); });
+  EXPECT_EQ(failure.code, ExitCode::kDevice);
+  EXPECT_THAT(failure.message, HasSubstr("/nowhere/libtorch_cuda.so"));
+  EXPECT_THAT(failure.hint, HasSubstr("./fedstill --cuda"));
+}
+
+TEST(Failure, ADeviceOutOfMemoryIsNoBug) {
+  const Failure failure = failure_of(
+      [] { TORCH_CHECK_WITH(OutOfMemoryError, false, "CUDA out of memory. Tried to allocate"); });
+  EXPECT_EQ(failure.code, ExitCode::kIo);
+  EXPECT_THAT(failure.hint, HasSubstr("--workers"));
 }
 
 TEST(Failure, ABundleThatCannotRunIsTheFilesFault) {

@@ -238,6 +238,8 @@ TEST(JobCheck, FindsContradictions) {
   EXPECT_THAT(with([](Job& j) { j.data.pool = 100; }), HasSubstr("distillation.batch"));
   EXPECT_THAT(with([](Job& j) { j.clients.liars = 11; }), HasSubstr("clients.liars"));
   EXPECT_THAT(with([](Job& j) { j.head.batch = 7; }), HasSubstr("even"));
+  EXPECT_THAT(with([](Job& j) { j.run.device = "gpu"; }),
+              AllOf(HasSubstr("run.device"), HasSubstr("cpu, cuda or cuda:N")));
 }
 
 Dataset dataset(std::int64_t count, std::int64_t side) {
@@ -282,6 +284,10 @@ TEST(JobCheck, ResolvesWhatTheMachineDecides) {
   job.run.threads = 3;
   resolve_machine(job);
   EXPECT_EQ(job.run.threads, 3);
+  Job on_gpu;
+  on_gpu.run.device = "cuda";
+  resolve_machine(on_gpu);
+  EXPECT_EQ(on_gpu.run.memory_mb, 0);  // of the GPU: known when it is open
 }
 
 TEST(JobHash, DependsOnWhatChangesTheResultOnly) {
@@ -290,6 +296,7 @@ TEST(JobHash, DependsOnWhatChangesTheResultOnly) {
   EXPECT_EQ(hash.size(), 64u);
   job.run.workers = 7;
   job.run.memory_mb = 100;
+  job.run.device = "cuda";
   EXPECT_EQ(job_hash(job), hash);
   job.aggregation.rule = "entropy";
   EXPECT_NE(job_hash(job), hash);
