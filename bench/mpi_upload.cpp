@@ -1,6 +1,8 @@
-// A model of 3 GB from one rank to rank 0 over the MPI channel, beside a bare MPI_Send loop in the
-// same run: frames alone, then as a blob from file to file with its hash; and what a rank that
-// waits in a channel costs. The rounds alternate, so that all see the same machine.
+// A model of 3 GB from one rank to rank 0 over the MPI channel, beside bare MPI_Send loops in the
+// same run: one frame again and again, a model from memory to memory, then as a blob from file to
+// file with its hash; and what a rank that waits in a channel costs. The loops: one buffer of 1 MiB
+// again and again, which stays in the caches, and the model from memory to memory. The rounds
+// alternate, so that all see the same machine.
 //   mpirun -np 2 fedstill_bench_mpi_upload [GIGABYTES] [FOLDER]   (default 3, no files)
 #include <mpi.h>
 
@@ -10,6 +12,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -28,6 +31,10 @@ constexpr int kRounds = 5;
 struct Ranks {
   int rank = 0;
   std::uint64_t chunks = 0;
+  std::vector<std::byte> model;  // what rank 1 sends and where rank 0 puts it
+  std::span<std::byte> part(std::uint64_t chunk) {
+    return std::span(model).subspan(chunk * kChunkBytes, kChunkBytes);
+  }
   mpi::Channels channels = mpi::open_channels();
   Channel& up() { return *channels.to_first; }
   Channel& down() { return *channels.to_ranks[1]; }
@@ -41,14 +48,21 @@ double timed(const std::function<void()>& work) {
   return seconds_since(begin);
 }
 
-void bare_loop(const Ranks& ranks) {
-  std::vector<std::byte> buffer(kChunkBytes);
+void bare(Ranks& ranks, const std::function<std::byte*(std::uint64_t)>& place) {
   const auto count = static_cast<int>(kChunkBytes);
   for (std::uint64_t i = 0; i < ranks.chunks; ++i) {
-    if (ranks.rank == 1) MPI_Send(buffer.data(), count, MPI_BYTE, 0, 0, MPI_COMM_WORLD);
+    if (ranks.rank == 1) MPI_Send(place(i), count, MPI_BYTE, 0, 0, MPI_COMM_WORLD);
     if (ranks.rank == 0)
-      MPI_Recv(buffer.data(), count, MPI_BYTE, 1, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+      MPI_Recv(place(i), count, MPI_BYTE, 1, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
   }
+}
+
+void bare_buffer(Ranks& ranks) {
+  bare(ranks, [&](std::uint64_t) { return ranks.model.data(); });
+}
+
+void bare_model(Ranks& ranks) {
+  bare(ranks, [&](std::uint64_t i) { return ranks.part(i).data(); });
 }
 
 // Bytes move inside calls to a channel, so the sender stays in one until all is there.
@@ -61,7 +75,20 @@ void frames(Ranks& ranks) {
   const Frame frame{BlobChunk{std::string(64, 'a'), 0}, std::vector<std::byte>(kChunkBytes)};
   for (std::uint64_t i = 0; i < ranks.chunks; ++i) {
     if (ranks.rank == 1) ranks.up().send(frame);
-    if (ranks.rank == 0) ranks.down().receive(kLong);
+    if (ranks.rank == 0) ranks.down().recycle(std::move(ranks.down().receive(kLong)->body));
+  }
+  finish(ranks);
+}
+
+void model(Ranks& ranks) {
+  for (std::uint64_t i = 0; i < ranks.chunks; ++i) {
+    const auto part = ranks.part(i);
+    if (ranks.rank == 1)
+      ranks.up().send({BlobChunk{std::string(64, 'a'), i}, {part.begin(), part.end()}});
+    if (ranks.rank != 0) continue;
+    auto frame = ranks.down().receive(kLong);
+    std::ranges::copy(frame->body, part.begin());
+    ranks.down().recycle(std::move(frame->body));
   }
   finish(ranks);
 }
@@ -69,15 +96,15 @@ void frames(Ranks& ranks) {
 void blob(Ranks& ranks, const BlobInfo& info, const std::filesystem::path& folder) {
   if (ranks.rank == 1) {
     BlobSender sender(folder / "model", info, 0);
-    while (const auto chunk = sender.next_chunk()) ranks.up().send(*chunk);
+    while (auto chunk = sender.next_chunk()) ranks.up().send(std::move(*chunk));
   } else if (ranks.rank == 0) {
     BlobStore store(folder / "store");
     BlobWriter writer(store, info, "rank-1");
     while (writer.state() == BlobWriter::State::kOpen) {
-      const auto chunk = ranks.down().receive(kLong);
+      auto chunk = ranks.down().receive(kLong);
       writer.append(std::get<BlobChunk>(chunk->message).offset, chunk->body);
+      ranks.down().recycle(std::move(chunk->body));
     }
-    store.remove(info.sha256);
   }
   finish(ranks);
 }
@@ -102,19 +129,33 @@ BlobInfo make_file(const Ranks& ranks, const std::filesystem::path& folder) {
   return info;
 }
 
-void report(const Ranks& ranks, const char* name, const std::function<void()>& work,
-            const std::function<void()>& bare) {
-  std::vector<double> ours, ratios;
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+void report(
+    Ranks& ranks, const char* name, const std::function<void()>& work,
+    const std::function<void()>& clean_up = [] {}) {
+  const double gigabytes = 1e-9 * static_cast<double>(ranks.chunks * kChunkBytes);
+  std::vector<double> ours, buffer, model, of_buffer, of_model;
   for (int round = 0; round < kRounds; ++round) {
-    const double floor = timed(bare), spent = timed(work);
-    ours.push_back(1e-9 * static_cast<double>(ranks.chunks * kChunkBytes) / spent);
-    ratios.push_back(floor / spent);
+    const double one = timed([&] { bare_buffer(ranks); }), all = timed([&] { bare_model(ranks); });
+    const double spent = timed(work);
+    clean_up();
+    ours.push_back(gigabytes / spent);
+    buffer.push_back(gigabytes / one);
+    model.push_back(gigabytes / all);
+    of_buffer.push_back(one / spent);
+    of_model.push_back(all / spent);
   }
-  std::ranges::sort(ours);
-  std::ranges::sort(ratios);
   if (ranks.rank != 0) return;
-  std::printf("%-8s %.2f GB/s, %.2f of a bare MPI_Send loop (%.2f to %.2f)\n", name,
-              ours[kRounds / 2], ratios[kRounds / 2], ratios.front(), ratios.back());
+  const auto [least, most] = std::ranges::minmax(of_model);
+  std::printf(
+      "%-8s %.2f GB/s; bare MPI_Send, one buffer %.2f GB/s: %.2f x; memory to memory %.2f GB/s: "
+      "%.2f x (%.2f to %.2f)\n",
+      name, median(ours), median(buffer), median(of_buffer), median(model), median(of_model), least,
+      most);
   std::fflush(stdout);
 }
 
@@ -142,13 +183,14 @@ int main(int argc, char** argv) {
     MPI_Comm_rank(MPI_COMM_WORLD, &ranks.rank);
     const double gigabytes = argc > 1 ? std::strtod(argv[1], nullptr) : 3;
     ranks.chunks = static_cast<std::uint64_t>(gigabytes * 1e9) / fedstill::kChunkBytes;
-    const auto bare = [&] { fedstill::bare_loop(ranks); };
-    fedstill::report(
-        ranks, "frames", [&] { fedstill::frames(ranks); }, bare);
+    ranks.model.resize(ranks.chunks * fedstill::kChunkBytes, static_cast<std::byte>(ranks.rank));
+    fedstill::report(ranks, "frames", [&] { fedstill::frames(ranks); });
+    fedstill::report(ranks, "a model", [&] { fedstill::model(ranks); });
     if (argc > 2) {
       const auto info = fedstill::make_file(ranks, argv[2]);
       fedstill::report(
-          ranks, "a blob", [&] { fedstill::blob(ranks, info, argv[2]); }, bare);
+          ranks, "a blob", [&] { fedstill::blob(ranks, info, argv[2]); },
+          [&] { std::filesystem::remove_all(std::filesystem::path(argv[2]) / "store"); });
     }
     fedstill::waiting(ranks);
   }

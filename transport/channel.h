@@ -5,6 +5,7 @@
 #include <optional>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 #include "transport/frame.h"
 
@@ -25,10 +26,15 @@ class Channel {
   // Blocks while the peer's inbox is full. Throws ChannelClosed, or std::invalid_argument for a
   // frame that no peer would accept (see find_problem).
   virtual void send(const Frame& frame) = 0;
+  // The same; the body is not copied where the backend keeps it until the peer has taken it.
+  virtual void send(Frame&& frame) { send(std::as_const(frame)); }
   // The next frame, or nothing if none came within the time. What the peer sent before it closed
   // still arrives; after that, or after a close() on this side, throws ChannelClosed. Throws
   // DecodeError when the peer's bytes are damaged or over a limit; the channel is closed then.
   virtual std::optional<Frame> receive(std::chrono::milliseconds wait) = 0;
+  // A received body that is no longer needed: the next one may go into the same memory, which has
+  // to be neither cleared nor fetched from the system again. Used from the receiving thread.
+  virtual void recycle(std::vector<std::byte> /*body*/) {}
   virtual void close() = 0;
 };
 

@@ -46,9 +46,9 @@ void send_blob(Channel& channel, const std::filesystem::path& file, const std::s
   }
   if (request.offset == blob.bytes) return;
   BlobSender sender(file, blob, request.offset);
-  while (const auto chunk = sender.next_chunk()) {
+  while (auto chunk = sender.next_chunk()) {
     check_not_stopped(stop);
-    channel.send(*chunk);
+    channel.send(std::move(*chunk));
   }
   const auto progress = expect<BlobProgress>(next_frame(channel, stop), "that the blob arrived");
   if (progress.sha256 != sha256 || progress.offset != blob.bytes) {
@@ -96,7 +96,9 @@ BlobInfo receive_blob(Channel& channel, BlobStore& store, const std::string& own
                       const std::string& purpose, const std::atomic<bool>& stop) {
   BlobIntake intake(store, owner);
   for (;;) {
-    for (const Frame& answer : intake.receive(next_frame(channel, stop))) channel.send(answer);
+    Frame frame = next_frame(channel, stop);
+    for (const Frame& answer : intake.receive(frame)) channel.send(answer);
+    channel.recycle(std::move(frame.body));
     const auto arrived = intake.take();
     if (!arrived) continue;
     if (arrived->purpose == purpose) return arrived->blob;

@@ -62,13 +62,14 @@ void Depot::serve() {
 
 bool Depot::attend(Desk& desk) {
   try {
-    const auto frame = desk.channel->receive(std::chrono::milliseconds{0});
+    auto frame = desk.channel->receive(std::chrono::milliseconds{0});
     if (!frame) return false;
     if (const auto* claimed = std::get_if<Upload>(&frame->message)) {
       claim(desk, *claimed);
       return true;
     }
     for (const Frame& answer : desk.intake.receive(*frame)) desk.channel->send(answer);
+    desk.channel->recycle(std::move(frame->body));
     if (const auto arrived = desk.intake.take()) desk.arrived[arrived->purpose] = arrived->blob;
     return true;
   } catch (const DecodeError& error) {

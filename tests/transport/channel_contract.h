@@ -74,6 +74,19 @@ TEST_P(ChannelContract, ABigBodyArrivesIntact) {
   EXPECT_TRUE(frame->body == body);
 }
 
+// Larger, smaller and far smaller ones than the memory that was given back.
+TEST_P(ChannelContract, ABodyInUsedMemoryIsTheOneThatWasSent) {
+  unsigned seed = 0;
+  for (const std::size_t bytes : {5000, 5000, 4000, 9000, 9000, 1, 3000}) {
+    Frame frame = chunk_frame(0, some_bytes(bytes, ++seed));
+    ends_.first->send(std::move(frame));
+    auto arrived = ends_.second->receive(kLong);
+    ASSERT_TRUE(arrived);
+    EXPECT_EQ(arrived->body, some_bytes(bytes, seed));
+    ends_.second->recycle(std::move(arrived->body));
+  }
+}
+
 TEST_P(ChannelContract, NothingArrivesWithinNoTime) {
   EXPECT_FALSE(ends_.second->receive(std::chrono::milliseconds{0}));
   ends_.first->send({sent(3), some_bytes(1)});

@@ -13,7 +13,7 @@ namespace fedstill::mpi {
 namespace {
 
 constexpr std::chrono::microseconds kSpin{50};     // a small frame's time; a yield can cost more
-constexpr std::chrono::milliseconds kPatience{4};  // a chunk that is being made comes within it
+constexpr std::chrono::microseconds kPatience{200};  // a chunk on its way comes within it
 constexpr std::chrono::nanoseconds kLongestNap = std::chrono::milliseconds(2);
 // Who asks one channel after the other, without waiting, looks once for all of them.
 constexpr std::chrono::microseconds kFresh{100};
@@ -45,10 +45,11 @@ void require(int code, const char* call) {
                       std::string(text.data(), static_cast<std::size_t>(length)));
 }
 
-Exchange::Line::Line(MPI_Comm comm, int peer_, bool calls, const ChannelOptions& options)
+Exchange::Line::Line(MPI_Comm comm, int peer_, bool calls, const ChannelOptions& options,
+                     std::vector<std::byte>& spare)
     : peer(peer_),
       out(comm, peer_, Tags(calls ? 0 : 1), options.piece_bytes),
-      in(comm, peer_, Tags(calls ? 1 : 0), options) {}
+      in(comm, peer_, Tags(calls ? 1 : 0), options, spare) {}
 
 Exchange::Exchange(const ChannelOptions& options) : options_(options) {
   check(options);
@@ -83,7 +84,7 @@ bool Exchange::drain() {
 
 Exchange::Line& Exchange::open(int peer, bool calls) {
   const Lock lock(mutex_);
-  return *lines_.emplace_back(std::make_unique<Line>(comm_, peer, calls, options_));
+  return *lines_.emplace_back(std::make_unique<Line>(comm_, peer, calls, options_, spare_));
 }
 
 bool Exchange::advance() {
@@ -158,6 +159,11 @@ std::optional<Frame> Exchange::receive(Line& line, std::chrono::milliseconds wai
     return frame.has_value();
   });
   return frame;
+}
+
+void Exchange::recycle(std::vector<std::byte> body) {
+  const Lock lock(mutex_);
+  if (body.size() > spare_.size()) spare_ = std::move(body);
 }
 
 std::optional<Frame> Exchange::next_frame(Line& line) {

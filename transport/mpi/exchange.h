@@ -29,7 +29,8 @@ class Exchange {
   // The two directions between this rank and a peer; stays with the exchange. A rank that talks to
   // itself has both ends, so it says which one this is.
   struct Line {
-    Line(MPI_Comm comm, int peer, bool calls, const ChannelOptions& options);
+    Line(MPI_Comm comm, int peer, bool calls, const ChannelOptions& options,
+         std::vector<std::byte>& spare);
     bool is_finished() const { return out.is_done() && in.is_done() && in.is_idle(); }
     int peer;
     Outgoing out;
@@ -41,6 +42,7 @@ class Exchange {
   // As Channel's, of one line.
   void send(Line& line, std::vector<std::byte> head, std::vector<std::byte> body);
   std::optional<Frame> receive(Line& line, std::chrono::milliseconds wait);
+  void recycle(std::vector<std::byte> body);
   void close(Line& line);
 
  private:
@@ -60,6 +62,7 @@ class Exchange {
   int rank_ = 0, size_ = 1;
   std::mutex mutex_;
   std::condition_variable changed_;
+  std::vector<std::byte> spare_;  // for the next body of any line
   std::vector<std::unique_ptr<Line>> lines_;
   Clock::time_point last_look_{};
   std::string failure_;  // MPI's; nothing works any more

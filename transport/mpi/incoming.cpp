@@ -36,11 +36,13 @@ std::size_t bytes_of(const MPI_Status& status) {
 
 }  // namespace
 
-Incoming::Incoming(MPI_Comm comm, int peer, Tags tags, const ChannelOptions& options)
+Incoming::Incoming(MPI_Comm comm, int peer, Tags tags, const ChannelOptions& options,
+                   std::vector<std::byte>& spare)
     : comm_(comm),
       peer_(peer),
       tags_(tags),
       options_(options),
+      spare_(spare),
       head_bytes_(kFrameHeaderBytes + options.limits.max_metadata_bytes) {
   require(MPI_Irecv(last_words_.data(), 2, MPI_UINT64_T, peer_, tags_.end, comm_, &end_),
           "MPI_Irecv");
@@ -120,6 +122,8 @@ void Incoming::read_head(std::size_t bytes) {
 }
 
 void Incoming::post_body(std::size_t bytes) {
+  const bool fits = bytes <= spare_.size() && bytes > spare_.size() / 2;
+  if (fits) frame_->body = std::exchange(spare_, {});
   frame_->body.resize(bytes);
   for (std::size_t at = 0; at < bytes; at += options_.piece_bytes) {
     const auto count = static_cast<int>(std::min(options_.piece_bytes, bytes - at));

@@ -19,7 +19,9 @@ namespace fedstill::mpi {
 // room; a body is given memory only after its head was checked against the limits.
 class Incoming {
  public:
-  Incoming(MPI_Comm comm, int peer, Tags tags, const ChannelOptions& options);
+  // `spare` is memory for the next body, if it has any.
+  Incoming(MPI_Comm comm, int peer, Tags tags, const ChannelOptions& options,
+           std::vector<std::byte>& spare);
 
   bool advance();  // true if something moved; never blocks; throws ChannelClosed
   std::optional<Frame> pop();
@@ -45,6 +47,7 @@ class Incoming {
   int peer_;
   Tags tags_;
   const ChannelOptions& options_;
+  std::vector<std::byte>& spare_;
   std::vector<std::byte> head_bytes_;
   MPI_Request head_ = MPI_REQUEST_NULL, end_ = MPI_REQUEST_NULL;
   std::optional<Frame> frame_;  // its body is on its way

@@ -23,9 +23,14 @@ class MpiChannel : public Channel {
   void send(const Frame& frame) override {
     exchange_->send(line_, encode_frame_head(frame), frame.body);
   }
+  void send(Frame&& frame) override {
+    std::vector<std::byte> head = encode_frame_head(frame);
+    exchange_->send(line_, std::move(head), std::move(frame.body));
+  }
   std::optional<Frame> receive(std::chrono::milliseconds wait) override {
     return exchange_->receive(line_, wait);
   }
+  void recycle(std::vector<std::byte> body) override { exchange_->recycle(std::move(body)); }
   void close() override { exchange_->close(line_); }
 
  private:
