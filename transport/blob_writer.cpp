@@ -1,6 +1,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <future>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -15,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
+constexpr std::size_t kWorthAThread = std::size_t{256} << 10;
 
 void sync_folder_of(const fs::path& file) {
   FileDescriptor(file.parent_path(), O_RDONLY | O_DIRECTORY).sync();
@@ -29,6 +31,15 @@ void check(const BlobInfo& blob, const BlobLimits& limits) {
                                 " bytes, expected at most " +
                                 std::to_string(limits.max_blob_bytes));
   }
+}
+
+// The hash takes longer than the file does, so the two run side by side.
+void write_and_hash(FileDescriptor& file, Sha256& hash, std::span<const std::byte> bytes) {
+  const auto policy = bytes.size() < kWorthAThread ? std::launch::deferred
+                                                   : std::launch::async | std::launch::deferred;
+  auto writing = std::async(policy, [&] { file.write(bytes); });
+  hash.update(bytes);
+  writing.get();
 }
 
 }  // namespace
@@ -60,7 +71,7 @@ BlobWriter::State BlobWriter::append(std::uint64_t offset, std::span<const std::
   if (!file_) throw std::logic_error("[blob] a writer that failed was used again");
   store_.take_room(fresh.size());
   try {
-    file_->write(fresh);
+    write_and_hash(*file_, hash_, fresh);
   } catch (...) {
     // Some of it may be there, and stays: whoever goes on hashes what the file holds.
     file_.reset();
@@ -69,7 +80,6 @@ BlobWriter::State BlobWriter::append(std::uint64_t offset, std::span<const std::
     store_.give_room(unknown ? 0 : fresh.size() - std::min(fresh.size(), held - offset_));
     throw;
   }
-  hash_.update(fresh);
   offset_ += fresh.size();
   if (offset_ == blob_.bytes) finish();
   return state_;

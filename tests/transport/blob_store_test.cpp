@@ -100,6 +100,16 @@ TEST_F(BlobStoreTest, ArrivesInPiecesOfAnySize) {
   }
 }
 
+// Written on one thread while another hashes.
+TEST_F(BlobStoreTest, ArrivesInLargePieces) {
+  bytes_ = some_bytes(1'000'001);
+  for (const std::size_t piece : {std::size_t{256} << 10, std::size_t{300'000}, bytes_.size()}) {
+    EXPECT_EQ(send(0, bytes_.size(), "site", piece), State::kComplete);
+    expect_kept();
+    store_->remove(info_of(bytes_).sha256);
+  }
+}
+
 TEST_F(BlobStoreTest, GoesOnAfterACutAtAnyByteAndARestart) {
   for (std::size_t cut = 0; cut < 1000; cut += 13) {
     EXPECT_EQ(send(0, cut), State::kOpen);
@@ -240,22 +250,23 @@ TEST_F(BlobStoreTest, BadNamesAndSizesAreTheCallersMistake) {
 }
 
 TEST_F(BlobStoreTest, AFullDiskKeepsWhatWasWritten) {
-  bytes_ = some_bytes(50'000);
-  {
-    const FileSizeLimit limit(20'000);
+  for (const std::size_t piece : {15'000U, 300'000U}) {
+    bytes_ = some_bytes(3 * piece);
+    const auto second = std::span(bytes_).subspan(piece, piece);
+    {
+      const FileSizeLimit limit(piece + piece / 3);
+      BlobWriter writer(*store_, info_of(bytes_), "site");
+      writer.append(0, std::span(bytes_).first(piece));
+      EXPECT_THROW(writer.append(piece, second), std::system_error);
+      EXPECT_THROW(writer.append(piece, second), std::logic_error);
+      expect_counted();
+    }
     BlobWriter writer(*store_, info_of(bytes_), "site");
-    writer.append(0, std::span(bytes_).first(15'000));
-    EXPECT_THROW(writer.append(15'000, std::span(bytes_).subspan(15'000, 15'000)),
-                 std::system_error);
-    EXPECT_THROW(writer.append(15'000, std::span(bytes_).subspan(15'000, 15'000)),
-                 std::logic_error);
-    expect_counted();
+    EXPECT_GE(writer.offset(), piece);
+    EXPECT_EQ(writer.append(writer.offset(), std::span(bytes_).subspan(writer.offset())),
+              State::kComplete);
+    expect_kept();
   }
-  BlobWriter writer(*store_, info_of(bytes_), "site");
-  EXPECT_GE(writer.offset(), 15'000U);
-  EXPECT_EQ(writer.append(writer.offset(), std::span(bytes_).subspan(writer.offset())),
-            State::kComplete);
-  expect_kept();
 }
 
 TEST_F(BlobStoreTest, AnUnusableFolderIsASystemError) {
