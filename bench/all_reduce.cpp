@@ -1,6 +1,7 @@
 // All-reduce of float32 per backend beside a bare MPI_Allreduce in the same run, and what a waiting
-// rank costs. The rounds alternate between the two, so that both see the same machine.
-//   mpirun -np 2 fedstill_bench_all_reduce [LARGEST_MB]   (default 256)
+// rank costs. The rounds alternate between the two and in which of them comes first, so that both
+// see the same machine and the same caches; threads that reduce among themselves come after all.
+//   mpirun -np 2 fedstill_bench_all_reduce [LARGEST_MB] [SMALLEST_BYTES]   (default 256, 1024)
 #include <mpi.h>
 
 #include <algorithm>
@@ -58,28 +59,28 @@ Times measure(Collective& group, std::size_t count, int rounds, int calls) {
     MPI_Allreduce(MPI_IN_PLACE, data.data(), static_cast<int>(count), MPI_FLOAT, MPI_SUM,
                   MPI_COMM_WORLD);
   };
-  ours();
-  bare();
   Times times;
-  for (int round = 0; round < rounds; ++round) {
+  for (int round = 0; round < 2 * rounds; ++round) {
+    const bool is_ours = (round + round / 2) % 2 == 0;
     std::fill(data.begin(), data.end(), 1.0F);
-    times.ours.push_back(timed(calls, ours));
-    std::fill(data.begin(), data.end(), 1.0F);
-    times.bare.push_back(timed(calls, bare));
-    if (group.rank() == 0) times.local.push_back(timed_local(calls, group.size(), count));
-    group.barrier().wait();  // the other ranks sleep meanwhile
+    is_ours ? ours() : bare();
+    (is_ours ? times.ours : times.bare)
+        .push_back(is_ours ? timed(calls, ours) : timed(calls, bare));
   }
+  for (int round = 0; round < rounds && group.rank() == 0; ++round)
+    times.local.push_back(timed_local(calls, group.size(), count));
+  group.barrier().wait();  // the other ranks sleep meanwhile
   return times;
 }
 
-void print_sizes(Collective& group, std::size_t largest) {
+void print_sizes(Collective& group, std::size_t smallest, std::size_t largest) {
   if (group.rank() == 0)
     std::printf("%10s %12s %12s %12s %9s %11s   (GB/s of payload, medians)\n", "bytes", "bare MPI",
                 "mpi", "local", "mpi/bare", "local/bare");
-  for (std::size_t bytes = 1024; bytes <= largest; bytes *= 4) {
+  for (std::size_t bytes = smallest; bytes <= largest; bytes *= 4) {
     const int calls =
         static_cast<int>(std::clamp<std::size_t>((std::size_t{1} << 26) / bytes, 1, 200));
-    const Times times = measure(group, bytes / 4, 7, calls);
+    const Times times = measure(group, bytes / 4, 9, calls);
     if (group.rank() != 0) continue;
     const double bare = median(times.bare), ours = median(times.ours), local = median(times.local);
     const double gigabytes = 1e-9 * static_cast<double>(bytes);
@@ -116,6 +117,7 @@ int main(int argc, char** argv) {
     std::printf("%d ranks on %u cores, load before the start %.1f\n", session.size(),
                 std::thread::hardware_concurrency(), load);
   }
-  fedstill::print_sizes(*group, megabytes << 20);
+  const std::size_t smallest = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 1024;
+  fedstill::print_sizes(*group, smallest, megabytes << 20);
   fedstill::print_waiting_cost(*group);
 }

@@ -12,7 +12,7 @@
 namespace fedstill::mpi {
 namespace {
 
-constexpr std::size_t kWindow = 4;  // segments under way: one reduces while others travel
+constexpr std::size_t kWindow = 3;  // segments under way: one reduces while others travel
 
 class Communicator {
  public:

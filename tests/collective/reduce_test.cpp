@@ -31,10 +31,21 @@ TEST(Reduce, AddsFromLeftToRight) {
 }
 
 TEST(Reduce, TheOutputMayBeAnInput) {
-  std::vector<double> a(5000, 1.5), b(5000, 2.0);
-  const std::array<const void*, 2> inputs{a.data(), b.data()};
-  reduce(inputs, b.data(), b.size(), ElementType::kFloat64, Reduction::kSum);
-  EXPECT_EQ(b, std::vector<double>(5000, 3.5));
+  for (const std::size_t ranks : {1U, 2U, 3U}) {
+    for (std::size_t output = 0; output < ranks; ++output) {
+      std::vector<std::vector<double>> values;
+      std::vector<double> expected(5000);
+      for (std::size_t rank = 0; rank < ranks; ++rank) {
+        auto& of_rank = values.emplace_back(5000);
+        for (std::size_t i = 0; i < 5000; ++i)
+          expected[i] += of_rank[i] = static_cast<double>(i * (rank + 1));
+      }
+      std::vector<const void*> inputs;
+      for (const auto& each : values) inputs.push_back(each.data());
+      reduce(inputs, values[output].data(), 5000, ElementType::kFloat64, Reduction::kSum);
+      EXPECT_EQ(values[output], expected) << output << " of " << ranks;
+    }
+  }
 }
 
 TEST(Reduce, IntegersWrap) {
