@@ -188,9 +188,11 @@ int main(int argc, char** argv) {
     fedstill::report(ranks, "a model", [&] { fedstill::model(ranks); });
     if (argc > 2) {
       const auto info = fedstill::make_file(ranks, argv[2]);
+      const auto clean_up = [&] {
+        if (ranks.rank == 0) std::filesystem::remove_all(std::filesystem::path(argv[2]) / "store");
+      };
       fedstill::report(
-          ranks, "a blob", [&] { fedstill::blob(ranks, info, argv[2]); },
-          [&] { std::filesystem::remove_all(std::filesystem::path(argv[2]) / "store"); });
+          ranks, "a blob", [&] { fedstill::blob(ranks, info, argv[2]); }, clean_up);
     }
     fedstill::waiting(ranks);
   }

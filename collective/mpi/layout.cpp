@@ -7,11 +7,12 @@ namespace {
 
 using Kind = Operation::Kind;
 
-// Ranks meet twice in a segment, which takes them 10 to 20 µs: as long as a hundred kilobytes.
-constexpr std::size_t kMessageBytes = std::size_t{1} << 21;
-constexpr std::size_t kMostBytes = std::size_t{1} << 24;  // of a segment, however many ranks
+// A segment has as many bytes as this or up to twice as many, unless it is the only one. Ranks meet
+// twice in each, which takes them 10 to 20 µs: as long as a hundred kilobytes.
+constexpr std::size_t kMessageBytes = std::size_t{5} << 18;  // of a rank
+constexpr std::size_t kMostBytes = std::size_t{1} << 24;     // of all, however many they are
 
-std::size_t segment_bytes(Kind kind, std::size_t ranks) {
+std::size_t least_bytes(Kind kind, std::size_t ranks) {
   if (kind == Kind::kAllReduce) return std::min(kMessageBytes * ranks, kMostBytes);
   return kind == Kind::kBroadcast ? kMessageBytes : std::min(kMessageBytes, kMostBytes / ranks);
 }
@@ -22,13 +23,12 @@ Layout::Layout(const Operation& operation, int ranks)
     : kind_(operation.kind),
       ranks_(static_cast<std::size_t>(ranks)),
       count_(std::min(operation.input.count, operation.output.count)),
-      segment_(std::max<std::size_t>(
-          1, segment_bytes(kind_, ranks_) / element_size(operation.input.type))),
-      segments_(std::max<std::size_t>(1, (count_ + segment_ - 1) / segment_)) {}
+      segments_(std::max<std::size_t>(
+          1, count_ * element_size(operation.input.type) / least_bytes(kind_, ranks_))) {}
 
 Block Layout::run(std::size_t segment) const {
-  const std::size_t begin = segment * segment_;
-  return {begin, std::min(segment_, count_ - begin)};
+  const std::size_t begin = count_ * segment / segments_;
+  return {begin, count_ * (segment + 1) / segments_ - begin};
 }
 
 Block Layout::block(std::size_t segment, int rank) const {

@@ -10,8 +10,8 @@ struct Block {  // elements [offset, offset + count)
   std::size_t offset = 0, count = 0;
 };
 
-// How an operation is cut into segments, small enough for caches and far below MPI's 2 GiB, and
-// which elements of a segment belong to which rank. A segment of a reduction or gather has one
+// How an operation is cut into equal segments, small enough for caches and far below MPI's 2 GiB,
+// and which elements of a segment belong to which rank. A segment of a reduction or gather has one
 // block per rank, on the side that holds all ranks' elements; a broadcast's has one.
 class Layout {
  public:
@@ -25,8 +25,7 @@ class Layout {
 
   Operation::Kind kind_;
   std::size_t ranks_;
-  std::size_t count_;    // elements that the segments share out
-  std::size_t segment_;  // elements of a segment
+  std::size_t count_;  // elements that the segments share out
   std::size_t segments_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace fedstill {
@@ -45,6 +46,20 @@ TEST(Layout, BlocksCoverEveryElementOnce) {
       EXPECT_EQ(cover(scatter, ranks, whole), std::vector<int>(whole, 1))
           << ranks << " ranks, " << whole;
     }
+  }
+}
+
+// A short last one would cost the ranks as many meetings as a long one.
+TEST(Layout, SegmentsAreEquallyLong) {
+  for (const std::size_t count : {std::size_t{4'000'000}, std::size_t{16'777'217}}) {
+    const mpi::Layout layout(operation_of(Kind::kAllReduce, count, count), 2);
+    std::size_t least = count, most = 0;
+    for (std::size_t segment = 0; segment < layout.segments(); ++segment) {
+      const std::size_t both = layout.block(segment, 0).count + layout.block(segment, 1).count;
+      least = std::min(least, both);
+      most = std::max(most, both);
+    }
+    EXPECT_LE(most - least, 1U) << count;
   }
 }
 
