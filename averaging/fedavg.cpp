@@ -18,13 +18,15 @@ namespace {
 enum class Draw : std::uint64_t { kClients = 1, kTraining = 2 };
 
 void check(const ClientShards& shards, const FedAvgOptions& options) {
-  if (options.rounds < 1 || options.workers < 1 || options.server_learning_rate <= 0.0 ||
-      options.per_round < 1 || options.per_round > shards.clients()) {
+  if (options.rounds < 1 || options.first_round < 0 || options.first_round > options.rounds ||
+      options.workers < 1 || options.server_learning_rate <= 0.0 || options.per_round < 1 ||
+      options.per_round > shards.clients()) {
     throw std::invalid_argument(
-        "[averaging] found " + std::to_string(options.rounds) + " rounds of " +
-        std::to_string(options.per_round) + " clients by " + std::to_string(options.workers) +
-        " workers with server learning rate " + std::to_string(options.server_learning_rate) +
-        ", expected all positive and at most " + std::to_string(shards.clients()) + " clients");
+        "[averaging] found rounds " + std::to_string(options.first_round) + " to " +
+        std::to_string(options.rounds) + " of " + std::to_string(options.per_round) +
+        " clients by " + std::to_string(options.workers) + " workers with server learning rate " +
+        std::to_string(options.server_learning_rate) + ", expected all positive and at most " +
+        std::to_string(shards.clients()) + " clients");
   }
 }
 
@@ -126,7 +128,7 @@ FedAvgReport run_fedavg(std::vector<float>& weights, const Engine& engine,
   FedAvgReport report;
   const auto began = std::chrono::steady_clock::now();
   Run run(weights, engine, shards, options);
-  for (std::int64_t round = 0; round < options.rounds; ++round) {
+  for (std::int64_t round = options.first_round; round < options.rounds; ++round) {
     run.round(round, report);
     if (options.on_round) options.on_round(round + 1);
   }

@@ -14,6 +14,7 @@ namespace fedstill {
 
 struct FedAvgOptions {
   std::int64_t rounds = 100;
+  std::int64_t first_round = 0;       // those before it are done: the weights are what they left
   std::int64_t per_round = 10;        // clients that train in a round
   bool weigh_by_samples = true;       // else every client of a round counts the same
   double server_learning_rate = 1.0;  // share of the way from the old weights to the average

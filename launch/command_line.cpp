@@ -30,6 +30,7 @@ Exit codes: 0 done, 2 usage, 3 job or setting, 4 data, 5 damaged file, 6 disk or
 
 struct Commands {
   SimulateCommand simulate;
+  FedAvgCommand fedavg;
   MpiCommand mpi;
   InspectCommand inspect;
   PredictCommand predict;
@@ -40,27 +41,42 @@ struct Commands {
   VersionCommand version;
 };
 
-void add_simulate(CLI::App& root, SimulateCommand& c) {
-  CLI::App& app = *root.add_subcommand("simulate", "run a whole job on this machine");
+void add_run_options(CLI::App& app, SimulateCommand& c) {
   app.add_option("job", c.job, "job file (TOML); without one the preset is run");
   add_preset(app, c.preset);
   app.add_option("--run", c.run, "folder of this run (default: runs/<date>-<time>)");
   app.add_option("--resume", c.resume, "go on with the run in this folder");
-  app.add_option("--clients-from", c.clients_from,
-                 "take the trained clients and their predictions from another run with the same "
-                 "data, clients and seed");
   app.add_option("--workers", c.workers, "clients trained at once (default: one per core)");
   app.add_option("--seed", c.seed, "short for --set run.seed=SEED");
-  add_device(app, c.device);
   add_assignments(app, c.assignments);
   app.add_flag("--print-job", c.print_job, "write the effective job to stdout and stop");
   add_quiet(app, c.quiet);
   add_json(app, c.json);
+}
+
+void add_simulate(CLI::App& root, SimulateCommand& c) {
+  CLI::App& app = *root.add_subcommand("simulate", "run a whole job on this machine");
+  add_run_options(app, c);
+  add_device(app, c.device);
+  app.add_option("--clients-from", c.clients_from,
+                 "take the trained clients and their predictions from another run with the same "
+                 "data, clients and seed");
   app.footer(R"(Examples:
   fedstill simulate --print-job > job.toml     a commented job file to edit
   fedstill simulate job.toml --run runs/first
   fedstill simulate --resume runs/first        after Ctrl-C or a kill: ends with the same student
   fedstill simulate --set clients.models=cnn3,resnet8 --set clients.split=shards --seed 2)");
+}
+
+void add_fedavg(CLI::App& root, FedAvgCommand& c) {
+  CLI::App& app = *root.add_subcommand(
+      "fedavg", "average the weights of a job's clients instead of distilling, to compare");
+  add_run_options(app, c);
+  app.footer(R"(Examples:
+  fedstill fedavg                              the default job's data and clients
+  fedstill fedavg job.toml --set averaging.model=resnet8 --set averaging.rounds=50
+  fedstill fedavg --set clients.count=1000 --set clients.minimum=5 --set averaging.per_round=20
+  fedstill fedavg --resume runs/first          after Ctrl-C or a kill: ends with the same model)");
 }
 
 void add_mpi(CLI::App& root, MpiCommand& c) {
@@ -109,6 +125,7 @@ void add_all(CLI::App& root, Commands& c) {
   root.require_subcommand(0, 1);
   root.footer(kFooter);
   add_simulate(root, c.simulate);
+  add_fedavg(root, c.fedavg);
   add_mpi(root, c.mpi);
   add_inspect(root, c.inspect);
   add_predict(root, c.predict);
@@ -124,6 +141,7 @@ void add_all(CLI::App& root, Commands& c) {
 
 Command chosen(const CLI::App& root, Commands& c) {
   if (root.got_subcommand("simulate")) return c.simulate;
+  if (root.got_subcommand("fedavg")) return c.fedavg;
   if (root.got_subcommand("mpi")) return c.mpi;
   if (root.got_subcommand("inspect")) return c.inspect;
   if (root.got_subcommand("predict")) return c.predict;
@@ -148,10 +166,11 @@ void check_subcommand(int argc, const char* const* argv) {
 }
 
 // The job of a run that goes on is the one in its folder.
-void check_resume(const CLI::App& simulate) {
+void check_resume(const CLI::App& app) {
   for (const char* other :
        {"job", "--preset", "--run", "--clients-from", "--seed", "--set", "--print-job"}) {
-    if (simulate.count(other) == 0) continue;
+    const CLI::Option* const option = app.get_option_no_throw(other);
+    if (option == nullptr || option->count() == 0) continue;
     throw UsageError(
         "--resume takes the job from the run folder; only --workers, --quiet and --json go with "
         "it, not " +
@@ -194,6 +213,7 @@ Command parse_command_line(int argc, const char* const* argv) {
   }
   if (version) return VersionCommand{};
   if (!commands.simulate.resume.empty()) check_resume(*root.get_subcommand("simulate"));
+  if (!commands.fedavg.resume.empty()) check_resume(*root.get_subcommand("fedavg"));
   return chosen(root, commands);
 }
 

@@ -22,6 +22,7 @@ struct SimulateCommand {
   std::vector<std::string> assignments;
   bool print_job = false, quiet = false, json = false;
 };
+struct FedAvgCommand : SimulateCommand {};  // the same options; clients_from stays empty
 struct MpiCommand {
   std::filesystem::path job, run;
   std::string device;  // likewise
@@ -101,10 +102,11 @@ struct VersionCommand {
 struct HelpCommand {
   std::string text;
 };
-using Command = std::variant<SimulateCommand, MpiCommand, InspectCommand, PredictCommand,
-                             EvaluateCommand, CoordinatorCommand, ClientCommand, PreflightCommand,
-                             AdminCommand, AuditCommand, ShardsCommand, CertCommand, BenchCommand,
-                             CompletionCommand, VersionCommand, HelpCommand>;
+using Command =
+    std::variant<SimulateCommand, FedAvgCommand, MpiCommand, InspectCommand, PredictCommand,
+                 EvaluateCommand, CoordinatorCommand, ClientCommand, PreflightCommand, AdminCommand,
+                 AuditCommand, ShardsCommand, CertCommand, BenchCommand, CompletionCommand,
+                 VersionCommand, HelpCommand>;
 
 // The command line makes no sense. The message says what, with a suggestion.
 class UsageError : public std::runtime_error {

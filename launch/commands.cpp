@@ -9,6 +9,7 @@
 #include "launch/cert.h"
 #include "launch/completion.h"
 #include "launch/evaluate.h"
+#include "launch/fedavg.h"
 #include "launch/inspect.h"
 #include "launch/job_file.h"
 #include "launch/machine.h"
@@ -44,6 +45,16 @@ void run(const SimulateCommand& command) {
   nlohmann::json report = simulate(command, progress, stop_requested());
   report.erase("samples");
   print(report, summary_text(report), command.json);
+}
+
+void run(const FedAvgCommand& command) {
+  if (command.print_job) {
+    std::cout << write_job(effective_job(command));
+    return;
+  }
+  Progress progress(std::cerr, terminal_progress(command.quiet));
+  const nlohmann::json found = fedavg(command, progress, stop_requested());
+  print(found, fedavg_text(found), command.json);
 }
 
 void run(const MpiCommand& command) {

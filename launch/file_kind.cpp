@@ -47,6 +47,8 @@ std::string_view kind_name(FileKind kind) {
       return "split";
     case FileKind::kReport:
       return "report";
+    case FileKind::kFedAvg:
+      return "fedavg";
     case FileKind::kOnnx:
       return "onnx";
     case FileKind::kJob:
@@ -70,6 +72,7 @@ FileKind file_kind(const std::filesystem::path& path) {
   if (bytes.starts_with("{\"time\":") && contains(bytes, "\"event\":")) return FileKind::kEvents;
   if (bytes.starts_with("stage,who,epoch,step,")) return FileKind::kMetrics;
   if (contains(bytes, "[data]\n") && contains(bytes, "[clients]\n")) return FileKind::kJob;
+  if (bytes.starts_with("{") && contains(bytes, "\"averaged\"")) return FileKind::kFedAvg;
   if (bytes.starts_with("{") && contains(bytes, "\"bundle\"")) return FileKind::kReport;
   if (bytes.starts_with("{") && contains(bytes, "\"clients\"")) return FileKind::kSplit;
   if (bytes.starts_with("\x08\x08") && contains(bytes, "fedstill")) return FileKind::kOnnx;

@@ -12,6 +12,7 @@ enum class FileKind {
   kCheckpoint,  // of a fit
   kSplit,       // JSON
   kReport,      // JSON
+  kFedAvg,      // JSON: the result of `fedavg`
   kOnnx,        // protobuf
   kJob,         // TOML
   kEvents,      // JSON lines

@@ -6,6 +6,7 @@
 #include "aggregation/prediction_cache.h"
 #include "compression/edge/bundle.h"
 #include "data/split.h"
+#include "launch/fedavg.h"
 #include "launch/file_kind.h"
 #include "launch/inspect_graph.h"
 #include "launch/inspect_onnx.h"
@@ -116,9 +117,22 @@ Inspection checkpoint(const fs::path& path) {
               std::to_string(c.tensors.size()) + " tensors\n"};
 }
 
-Inspection report(const fs::path& path) {
+std::string text_in(const fs::path& path) {
   const auto bytes = read_file(path, kMaxBytes);
-  return inspect_report({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// A result as the command that made it tells it.
+Inspection result(std::string_view text, const std::string& origin,
+                  std::string (&summary)(const json&)) {
+  json data = parse_strict_json(text, origin);
+  try {
+    data.erase("samples");
+    std::string told = summary(data);
+    return {std::move(data), std::move(told)};
+  } catch (const json::exception& error) {
+    throw DecodeError("[report] " + origin + ": " + error.what());
+  }
 }
 
 Inspection job(const fs::path& path) {
@@ -148,7 +162,9 @@ Inspection contents(const fs::path& path, FileKind kind) {
     case FileKind::kSplit:
       return split(path);
     case FileKind::kReport:
-      return report(path);
+      return inspect_report(text_in(path), path.string());
+    case FileKind::kFedAvg:
+      return result(text_in(path), path.string(), fedavg_text);
     case FileKind::kOnnx:
       return inspect_onnx(decode_onnx_summary(read_file(path, kMaxBytes)));
     case FileKind::kJob:
@@ -164,14 +180,7 @@ Inspection contents(const fs::path& path, FileKind kind) {
 }  // namespace
 
 Inspection inspect_report(std::string_view text, const std::string& origin) {
-  json data = parse_strict_json(text, origin);
-  try {
-    data.erase("samples");
-    std::string summary = summary_text(data);
-    return {std::move(data), std::move(summary)};
-  } catch (const json::exception& error) {
-    throw DecodeError("[report] " + origin + ": " + error.what());
-  }
+  return result(text, origin, summary_text);
 }
 
 Inspection inspect(const fs::path& path) {

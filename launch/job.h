@@ -29,12 +29,8 @@ struct Job {
     std::vector<std::string> models{"lenet5", "cnn3", "resnet8"};
     std::string split = "dirichlet";
     double alpha = 0.1;
-    std::int64_t shards = 2;
-    std::int64_t classes = 2;
-    std::int64_t minimum = 50;
-    std::int64_t epochs = 10;
-    std::int64_t min_steps = 200;
-    std::int64_t batch = 64;
+    std::int64_t shards = 2, classes = 2, minimum = 50;
+    std::int64_t epochs = 10, min_steps = 200, batch = 64;
     double learning_rate = 0.05;
     std::int64_t warm_up_steps = 50;
     double weight_decay = 1e-4;
@@ -109,6 +105,15 @@ struct Job {
     std::int64_t images = 1024;
     double minimum_agreement = 0.97;
   } compression;
+
+  // The other method, for comparing (docs/fedavg.md).
+  struct Averaging {
+    std::string model = "cnn3";
+    std::int64_t rounds = 20, per_round = 0;  // 0: all clients
+    std::int64_t epochs = 5, batch = 64;
+    double learning_rate = 0.05, server_learning_rate = 1.0;
+    std::string weighting = "samples";
+  } averaging;
 
   struct Run {
     std::int64_t seed = 0;

@@ -13,14 +13,6 @@ namespace {
 
 [[noreturn]] void contradiction(const std::string& message) { throw JobError("[job] " + message); }
 
-void check_fits(const std::string& setting, const std::string& model, const Dataset& train) {
-  try {
-    make_model(model, train.images->shape, train.classes(), 0);
-  } catch (const std::invalid_argument& error) {
-    contradiction(setting + " = \"" + model + "\" does not fit the images: " + error.what());
-  }
-}
-
 void check_device(const std::string& name) {
   try {
     parse_device(name);
@@ -30,6 +22,14 @@ void check_device(const std::string& name) {
 }
 
 }  // namespace
+
+void check_fits(const std::string& setting, const std::string& model, const Dataset& train) {
+  try {
+    make_model(model, train.images->shape, train.classes(), 0);
+  } catch (const std::invalid_argument& error) {
+    contradiction(setting + " = \"" + model + "\" does not fit the images: " + error.what());
+  }
+}
 
 void check_job(const Job& job) {
   check_device(job.run.device);

@@ -274,14 +274,16 @@ nlohmann::json job_json(const Job& job) {
 std::string job_hash(const Job& job) {
   // With one round nothing happens in later ones.
   const bool several = job.round.count > 1;
-  return hash_of(
-      job, [&](const Setting& s) { return s.changes_result && (several || s.section != "round"); });
+  return hash_of(job, [&](const Setting& s) {
+    return s.changes_result && s.section != "averaging" && (several || s.section != "round");
+  });
 }
 
 std::string clients_hash(const Job& job) {
   return hash_of(job, [](const Setting& s) {
     return s.changes_result && s.section != "round" && s.section != "aggregation" &&
-           s.section != "distillation" && s.section != "compression" && s.name() != "run.threads";
+           s.section != "distillation" && s.section != "compression" && s.section != "averaging" &&
+           s.name() != "run.threads";
   });
 }
 

@@ -1,17 +1,11 @@
 #include "launch/settings.h"
 
-#include <algorithm>
-#include <array>
-#include <charconv>
-#include <cstdio>
 #include <limits>
 
 #include "aggregation/rule.h"
 #include "compression/calibrate.h"
 #include "data/split.h"
 #include "distillation/losses.h"
-#include "launch/outside_text.h"
-#include "launch/suggestion.h"
 #include "model/zoo.h"
 
 namespace fedstill {
@@ -170,6 +164,27 @@ void add_compression(std::vector<Setting>& out, Job::Compression& c) {
                  "with the float student; below it no bundle is written", 0, 1});
 }
 
+// Of `fedavg` alone.
+void add_averaging(std::vector<Setting>& out, Job::Averaging& a) {
+  const std::string_view s = "averaging";
+  out.push_back({s, "model", &a.model, "architecture of all clients", 0, 0, zoo_names()});
+  out.push_back(
+      {s, "rounds", &a.rounds, "in each the weights become the clients' average", 1, 1e6});
+  out.push_back({s, "per_round", &a.per_round, "clients that train in one; 0: all", 0, 100'000});
+  out.push_back({s, "epochs", &a.epochs, "over the own images, in one round", 1, 1e6});
+  out.push_back({s, "batch", &a.batch, "images per step", 1, 65'536});
+  out.push_back({s, "learning_rate", &a.learning_rate, "SGD without momentum", 0, kAny});
+  out.push_back({s, "server_learning_rate", &a.server_learning_rate,
+                 "share of the way from the old weights to the average", 1e-6, 1e3});
+  out.push_back({s,
+                 "weighting",
+                 &a.weighting,
+                 "what a client counts in the average",
+                 0,
+                 0,
+                 {"samples", "uniform"}});
+}
+
 void add_run(std::vector<Setting>& out, Job::Run& r) {
   const std::string_view s = "run";
   out.push_back({s, "seed", &r.seed, "of everything that is drawn", 0, kAny});
@@ -197,67 +212,6 @@ void add_run(std::vector<Setting>& out, Job::Run& r) {
                  false});
 }
 
-std::string in_quotes(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) {
-      out += c;
-      continue;
-    }
-    char escaped[8];
-    std::snprintf(escaped, sizeof(escaped), "\\u%04X", static_cast<unsigned>(c));
-    out += escaped;
-  }
-  return out + '"';
-}
-
-std::string number(double value) {
-  std::array<char, 64> buffer{};
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
-  std::string text(buffer.data(), end);
-  return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
-}
-
-struct WriteValue {
-  std::string operator()(const std::int64_t* v) const { return std::to_string(*v); }
-  std::string operator()(const double* v) const { return number(*v); }
-  std::string operator()(const bool* v) const { return *v ? "true" : "false"; }
-  std::string operator()(const std::string* v) const { return in_quotes(*v); }
-  std::string operator()(const std::vector<std::string>* v) const {
-    std::string out = "[";
-    for (const auto& item : *v) out += (out.size() > 1 ? ", " : "") + in_quotes(item);
-    return out + "]";
-  }
-};
-
-std::string plain(double value) {
-  return value == static_cast<double>(static_cast<std::int64_t>(value))
-             ? std::to_string(static_cast<std::int64_t>(value))
-             : number(value);
-}
-
-void check_range(const Setting& setting, double value, std::string_view origin) {
-  if (value >= setting.low && value <= setting.high) return;
-  const std::string upper = setting.high >= kAny ? "" : " to " + plain(setting.high);
-  throw JobError(std::string(origin) + ": " + setting.name() + " = " + toml_value(setting) +
-                 ", expected " + plain(setting.low) + (upper.empty() ? " or more" : upper));
-}
-
-// A job file could not say it.
-void check_utf8(const Setting& setting, const std::string& value, std::string_view origin) {
-  if (is_utf8(value)) return;
-  throw JobError(std::string(origin) + ": " + setting.name() + " = \"" + value +
-                 "\" is not UTF-8; rename the folder or make a link to it");
-}
-
-void check_choice(const Setting& setting, const std::string& value, std::string_view origin) {
-  const auto& known = setting.choices;
-  if (known.empty() || std::find(known.begin(), known.end(), value) != known.end()) return;
-  throw JobError(std::string(origin) + ": " + setting.name() + " = \"" + value + "\" is not known" +
-                 did_you_mean(value, known) + "; known: " + joined(known));
-}
-
 }  // namespace
 
 std::string Setting::name() const { return std::string(section) + "." + std::string(key); }
@@ -272,27 +226,9 @@ std::vector<Setting> settings_of(Job& job) {
   add_distillation(out, job.distillation);
   add_ranks(out, job.ranks);
   add_compression(out, job.compression);
+  add_averaging(out, job.averaging);
   add_run(out, job.run);
   return out;
-}
-
-std::string toml_value(const Setting& setting) { return std::visit(WriteValue{}, setting.value); }
-
-void check_setting(const Setting& setting, std::string_view origin) {
-  if (const auto* integer = std::get_if<std::int64_t*>(&setting.value)) {
-    check_range(setting, static_cast<double>(**integer), origin);
-  } else if (const auto* real = std::get_if<double*>(&setting.value)) {
-    check_range(setting, **real, origin);
-  } else if (const auto* text = std::get_if<std::string*>(&setting.value)) {
-    check_utf8(setting, **text, origin);
-    check_choice(setting, **text, origin);
-  } else if (const auto* list = std::get_if<std::vector<std::string>*>(&setting.value)) {
-    if ((*list)->empty()) {
-      throw JobError(std::string(origin) + ": " + setting.name() +
-                     " is empty, expected at least one of: " + joined(setting.choices));
-    }
-    for (const auto& item : **list) check_choice(setting, item, origin);
-  }
 }
 
 }  // namespace fedstill

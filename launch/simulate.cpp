@@ -13,6 +13,7 @@
 #include "launch/stages/material.h"
 #include "launch/stages/reuse.h"
 #include "launch/stages/rounds.h"
+#include "model/strict_json.h"
 #include "training/device.h"
 #include "training/fit.h"
 
@@ -63,62 +64,63 @@ json do_stages(const Run& run, const Material& material) {
   return report;
 }
 
-// What a run begins or goes on with.
-struct Begun {
-  const Job& job;
-  const RunFolder& folder;
-  const Material& material;
-  at::Device device;
-  bool resumed;
-};
-
-json run_in_folder(const Begun& begun, Progress& progress, std::atomic<bool>& stop) {
-  const auto& [job, folder, material, device, resumed] = begun;
-  EventLog events(folder.path());
-  Run run{job, folder, events, progress, stop};
-  run.device = device;
-  try {
-    return run_stages(run, material, resumed);
-  } catch (const Stopped&) {
-    throw Stopped("interrupted; go on with: fedstill simulate --resume " + folder.path().string());
-  }
-}
-
 // What may change from one attempt to the next.
 void set_machine(Job& job, const SimulateCommand& command) {
   if (command.workers) apply_assignment(job, "run.workers=" + std::to_string(*command.workers));
   if (!command.device.empty()) job.run.device = command.device;
 }
 
-json start(const SimulateCommand& command, Progress& progress, std::atomic<bool>& stop) {
+// A run and what is done in it.
+struct Opened {
+  Job job;
+  RunFolder folder;
+  Material material;
+  at::Device device;
+};
+
+Opened begin(const SimulateCommand& command, const RunProgram& program) {
   Job job = effective_job(command);
   resolve_machine(job);
   const at::Device device = open_device(job.run.device);  // before there is a folder
   if (!command.clients_from.empty()) check_same_clients(command.clients_from, job);
   const auto began = std::chrono::steady_clock::now();
-  const Material material = load_material(job);
+  Material material = load_material(job);
   const std::chrono::duration<double> loading = std::chrono::steady_clock::now() - began;
   if (!command.clients_from.empty()) check_same_data(command.clients_from, material);
-  const RunFolder folder =
+  program.check(job, material);
+  RunFolder folder =
       command.run.empty() ? RunFolder::create_default(job) : RunFolder::create(command.run, job);
+  folder.remember("program", {{"name", program.name}});
   write_split(folder.file("split.json"), material.split);
   folder.remember("seconds", {{"load", loading.count()}});
   remember_data(folder, material);
   if (!command.clients_from.empty()) {
     take_clients(command.clients_from, folder.part(round_folder(job, 1)));
   }
-  return run_in_folder({job, folder, material, device, false}, progress, stop);
+  return {std::move(job), std::move(folder), std::move(material), device};
 }
 
-json resume(const SimulateCommand& command, Progress& progress, std::atomic<bool>& stop) {
+void check_program(const RunFolder& folder, const std::string& program) {
+  folder.recall("program", [&](const json& saved) {
+    const std::string found = saved.at("name");
+    if (found == program) return;
+    throw JobError("[run] " + folder.path().string() + " is a run of " + shown(found) +
+                   "; go on with: fedstill " + shown(found) + " --resume " +
+                   folder.path().string());
+  });
+}
+
+Opened take_up(const SimulateCommand& command, const RunProgram& program) {
   Job job;
-  const RunFolder folder = RunFolder::reopen(command.resume, job);
+  RunFolder folder = RunFolder::reopen(command.resume, job);
+  check_program(folder, program.name);
   set_machine(job, command);
   check_job(job);
   resolve_machine(job);  // a job file written by hand may leave it open, and --workers 0 does
   const at::Device device = open_device(job.run.device);
-  const Material material = material_of_run(job, folder);
-  return run_in_folder({job, folder, material, device, true}, progress, stop);
+  Material material = material_of_run(job, folder);
+  program.check(job, material);
+  return {std::move(job), std::move(folder), std::move(material), device};
 }
 
 }  // namespace
@@ -144,8 +146,24 @@ Job effective_job(const SimulateCommand& command) {
   return job;
 }
 
+json in_run_folder(const SimulateCommand& command, const RunProgram& program, Progress& progress,
+                   std::atomic<bool>& stop) {
+  const bool resumed = !command.resume.empty();
+  const Opened opened = resumed ? take_up(command, program) : begin(command, program);
+  EventLog events(opened.folder.path());
+  Run run{opened.job, opened.folder, events, progress, stop};
+  run.device = opened.device;
+  try {
+    return program.work(run, opened.material, resumed);
+  } catch (const Stopped&) {
+    throw Stopped("interrupted; go on with: fedstill " + program.name + " --resume " +
+                  opened.folder.path().string());
+  }
+}
+
 json simulate(const SimulateCommand& command, Progress& progress, std::atomic<bool>& stop) {
-  return command.resume.empty() ? start(command, progress, stop) : resume(command, progress, stop);
+  const auto no_more = [](const Job&, const Material&) {};  // load_material() checked
+  return in_run_folder(command, {"simulate", no_more, run_stages}, progress, stop);
 }
 
 }  // namespace fedstill

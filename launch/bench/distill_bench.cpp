@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -14,9 +15,9 @@
 #include "launch/bench/child_process.h"
 #include "launch/bench/device_bench.h"
 #include "launch/bench/distill_speed.h"
-#include "launch/bench/scaling_plot.h"
 #include "launch/bench/scripts.h"
 #include "launch/bench/work_folder.h"
+#include "launch/line_plot.h"
 #include "launch/machine.h"
 #include "launch/text_table.h"
 #include "model/atomic_file.h"
@@ -203,16 +204,24 @@ class Bench {
   }
 
   std::string plot() const {
-    std::vector<ScalingLine> lines;
+    std::vector<PlotLine> lines;
+    double end = 2.0;
     for (const Way& way : ways_) {
       if (speed_up(way) == 0.0) continue;
-      const auto known = std::ranges::find(lines, way.name, &ScalingLine::name);
-      ScalingLine& line = known == lines.end() ? lines.emplace_back() : *known;
+      const auto known = std::ranges::find(lines, way.name, &PlotLine::name);
+      PlotLine& line = known == lines.end() ? lines.emplace_back() : *known;
       line.name = way.name;
       if (line.points.empty() && way.ranks > 1) line.points.push_back({1, 1.0});
-      line.points.push_back({way.ranks, speed_up(way)});
+      line.points.push_back({static_cast<double>(way.ranks), speed_up(way)});
+      end = std::max({end, std::ceil(speed_up(way)), static_cast<double>(way.ranks)});
     }
-    return scaling_plot(title(), lines);
+    lines.push_back({.name = "ideal", .points = {{0, 0}, {end, end}}, .is_reference = true});
+    return draw({.title = title(),
+                 .x = "ranks",
+                 .y = "times one rank",
+                 .x_end = end,
+                 .y_end = end,
+                 .lines = std::move(lines)});
   }
 
   const BenchDistillCommand& command_;

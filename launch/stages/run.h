@@ -42,7 +42,8 @@ enum class Stream : std::uint64_t {
   kClient = 2,
   kHead = 3,
   kStudent = 4,
-  kSamples = 5
+  kSamples = 5,
+  kAveraging = 6
 };
 std::uint64_t seed_of(const Job& job, Stream stream, std::uint64_t index = 0);
 

@@ -1,0 +1,235 @@
+#include "launch/fedavg.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "averaging/client_shards.h"
+#include "averaging/engine.h"
+#include "averaging/fedavg.h"
+#include "launch/event_log.h"
+#include "launch/job_check.h"
+#include "launch/job_file.h"
+#include "launch/line_plot.h"
+#include "launch/machine.h"
+#include "launch/outside_text.h"
+#include "launch/simulate.h"
+#include "model/atomic_file.h"
+#include "model/cost.h"
+#include "model/model_file.h"
+#include "model/zoo.h"
+#include "training/predict.h"
+#include "training/threads.h"
+
+namespace fedstill {
+namespace {
+
+using nlohmann::json;
+
+void check(const Job& job, const Material& material) {
+  check_fits("averaging.model", job.averaging.model, material.data.train);
+  if (job.averaging.per_round > job.clients.count) {
+    throw JobError("[job] averaging.per_round = " + std::to_string(job.averaging.per_round) +
+                   ", but clients.count is " + std::to_string(job.clients.count));
+  }
+  if (job.run.device != "cpu") throw JobError("[job] run.device: fedavg trains on processors only");
+  if (job.clients.liars > 0) throw JobError("[job] clients.liars is not for fedavg");
+}
+
+// Gradients written down where the model is a plain chain, else LibTorch's.
+std::unique_ptr<Engine> fastest_engine(const Graph& graph, const Material& m,
+                                       const LocalSteps& steps) {
+  try {
+    return make_chain_engine(graph, m.data.train, m.normalisation, steps);
+  } catch (const std::invalid_argument&) {
+    return make_autograd_engine(graph, m.data.train, m.normalisation, steps);
+  }
+}
+
+// The run: weights, and what was measured after every round.
+class Baseline {
+ public:
+  Baseline(const Run& run, const Material& material)
+      : run_(run),
+        material_(material),
+        settings_(run.job.averaging),
+        validation_(make_shard(material.data.train, material.split.validation)),
+        first_(make_model(settings_.model, material.data.train.images->shape, material.classes(),
+                          seed_of(run.job, Stream::kAveraging))),
+        engine_(fastest_engine(first_, material,
+                               {settings_.batch, settings_.epochs, settings_.learning_rate})),
+        weights_(engine_->flatten(first_)) {
+    run_.folder.recall("averaging", [this](const json& saved) { take_up(saved); });
+  }
+
+  json finish() {
+    timed_stage(run_, "averaging", [this] { average(); });
+    const Graph model = engine_->unflatten(weights_);
+    write_model(run_.folder.file("model.safetensors"), model);
+    const json result = describe(model);
+    write_file_atomically(run_.folder.file("accuracy.svg"), picture());
+    write_file_atomically(run_.folder.file("fedavg.json"), json_text(result, 1) + "\n");
+    forget(done());
+    run_.events.event("run_finished", {{"model", result.at("averaged").at("sha256")}});
+    return result;
+  }
+
+ private:
+  std::int64_t done() const { return std::ssize(rounds_); }
+  std::filesystem::path kept(std::int64_t round) const {
+    return run_.folder.file("round-" + std::to_string(round) + ".safetensors");
+  }
+  void forget(std::int64_t round) const {
+    std::error_code ignored;
+    std::filesystem::remove(kept(round), ignored);
+  }
+
+  void take_up(const json& saved) {
+    rounds_ = saved.at("rounds").get<std::vector<json>>();
+    const bool finished = done() == settings_.rounds;
+    const auto file = finished && !std::filesystem::exists(kept(done()))
+                          ? run_.folder.file("model.safetensors")
+                          : kept(done());
+    check_recorded(file, saved.at("sha256"));
+    weights_ = engine_->flatten(read_model(file));
+  }
+
+  std::int64_t per_round() const {
+    return settings_.per_round > 0 ? settings_.per_round : run_.job.clients.count;
+  }
+  std::int64_t round_images() const {  // on average
+    return std::max<std::int64_t>(
+        1, run_.job.data.private_count * settings_.epochs * per_round() / run_.job.clients.count);
+  }
+
+  FedAvgOptions options() {
+    FedAvgOptions options;
+    options.rounds = settings_.rounds;
+    options.first_round = done();
+    options.per_round = per_round();
+    options.weigh_by_samples = settings_.weighting == "samples";
+    options.server_learning_rate = settings_.server_learning_rate;
+    options.seed = seed_of(run_.job, Stream::kAveraging, 1);
+    options.workers = static_cast<int>(run_.job.run.workers);
+    options.stop = &run_.stop;
+    options.on_round = [this](std::int64_t) { after_round(); };
+    return options;
+  }
+
+  void average() {
+    set_thread_count(1);  // this thread trains clients as the others do
+    run_.progress.begin_stage(
+        "averaging",
+        {{.name = settings_.model, .note = "", .total = settings_.rounds * round_images()}});
+    run_.progress.advance(0, done() * round_images());
+    run_fedavg(weights_, *engine_, shards_of(material_.split), options());
+    run_.progress.finish(0, grouped(done()) + " rounds");
+    run_.progress.end_stage(percent(rounds_.back().at("test_accuracy")) + " % right after " +
+                            grouped(done()) + " rounds");
+  }
+
+  // The round counts when its state is written; what a kill leaves before that is done again.
+  void after_round() {
+    const Graph model = engine_->unflatten(weights_);
+    const json round{
+        {"round", done() + 1},
+        {"validation_accuracy", accuracy_on(model, validation_)},
+        {"test_accuracy", accuracy_on(model, {material_.test, material_.test_labels.labels})}};
+    rounds_.push_back(round);
+    write_model(kept(done()), model);
+    run_.folder.remember("averaging", {{"rounds", rounds_}, {"sha256", model_hash(model)}});
+    forget(done() - 1);
+    run_.events.event("round_finished", round);
+    run_.progress.advance(0, done() * round_images());
+  }
+
+  double accuracy_on(const Graph& model, const Shard& images) const {
+    if (images.labels.empty()) return 0.0;
+    const std::vector<std::string> outputs{"logits"};
+    const auto found = predict(model, outputs, images.images, material_.normalisation);
+    return accuracy(found.front(), images.labels);
+  }
+
+  json describe(const Graph& model) const {
+    const json& last = rounds_.back();
+    return {{"status", "success"},
+            {"schema_version", 1},
+            {"run", run_.folder.path().string()},
+            {"job", job_json(run_.job)},
+            {"seed", run_.job.run.seed},
+            {"split", {{"hash", material_.split.hash()}}},
+            {"averaged",
+             {{"architecture", settings_.model},
+              {"parameters", total_cost(model).parameters},
+              {"sha256", model_hash(model)},
+              {"validation_accuracy", last.at("validation_accuracy")},
+              {"test_accuracy", last.at("test_accuracy")}}},
+            {"rounds", rounds_},
+            {"seconds", stage_seconds(run_)},
+            {"peak_rss_bytes", peak_rss_bytes()},
+            {"machine", machine_json()}};
+  }
+
+  std::string picture() const {
+    PlotLine test{.name = "test images"};
+    for (const json& round : rounds_) {
+      test.points.push_back({round.at("round"), 100.0 * round.at("test_accuracy").get<double>()});
+    }
+    return draw({.title = "FedAvg, " + settings_.model + ", " + grouped(run_.job.clients.count) +
+                          " clients, " + run_.job.clients.split,
+                 .x = "rounds",
+                 .y = "% right",
+                 .x_end = static_cast<double>(settings_.rounds),
+                 .y_end = 100.0,
+                 .lines = {std::move(test)}});
+  }
+
+  static std::string percent(double share) {
+    std::array<char, 32> text{};
+    std::snprintf(text.data(), text.size(), "%.2f", 100.0 * share);
+    return text.data();
+  }
+
+  const Run& run_;
+  const Material& material_;
+  const Job::Averaging& settings_;
+  const Shard validation_;
+  const Graph first_;
+  const std::unique_ptr<Engine> engine_;
+  std::vector<float> weights_;
+  std::vector<json> rounds_;  // that are over
+};
+
+json run_in(const Run& run, const Material& material, bool resumed) {
+  run.events.event(resumed ? "run_resumed" : "run_started",
+                   {{"program", "fedavg"}, {"split", material.split.hash()}});
+  run.progress.message((resumed ? "resuming " : "run folder ") + run.folder.path().string());
+  return Baseline(run, material).finish();
+}
+
+}  // namespace
+
+json fedavg(const FedAvgCommand& command, Progress& progress, std::atomic<bool>& stop) {
+  return in_run_folder(command, {"fedavg", check, run_in}, progress, stop);
+}
+
+std::string fedavg_text(const json& result) {
+  const auto& averaged = result.at("averaged");
+  std::array<char, 128> line{};
+  std::snprintf(line.data(), line.size(), "\nFedAvg, %s rounds: %.2f %% of the test images right\n",
+                grouped(std::ssize(result.at("rounds"))).c_str(),
+                100.0 * averaged.at("test_accuracy").get<double>());
+  return line.data() + printable(averaged.at("architecture")) + ", " +
+         grouped(averaged.at("parameters")) + " parameters, peak memory " +
+         grouped(result.at("peak_rss_bytes").get<std::int64_t>() / 1'000'000) + " MB\nModel   " +
+         printable(averaged.at("sha256")) + "\nPicture " + printable(result.at("run")) +
+         "/accuracy.svg\n";
+}
+
+}  // namespace fedstill
