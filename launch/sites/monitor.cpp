@@ -47,6 +47,8 @@ std::vector<MetricFamily> families_of(const Vitals& v) {
       family("fedstill_handshakes", "TLS handshakes under way", kGauge, v.server.handshakes),
       family("fedstill_accepted_total", "Connections accepted", kCounter, v.server.accepted),
       family("fedstill_refused_total", "Connections refused", kCounter, v.server.refused),
+      family("fedstill_shut_out_total", "Peers shut out for being refused too often", kCounter,
+             v.server.shut_out),
       family("fedstill_received_bytes_total", "Bytes received", kCounter, v.server.bytes_received),
       family("fedstill_sent_bytes_total", "Bytes sent", kCounter, v.server.bytes_sent),
       family("fedstill_peak_memory_bytes", "Largest resident set so far", kGauge,

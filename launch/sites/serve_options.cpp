@@ -14,8 +14,6 @@ namespace fedstill {
 namespace {
 
 constexpr std::uint32_t kFirstRound = 1;
-// A chunk is a frame: at 1 MiB each more than any line carries, and yet no flood.
-constexpr std::uint64_t kFramesPerSecond = 2000;
 constexpr std::size_t kMoreConnections = 64;  // administrators, and clients coming back
 
 // What a client trains with, and nothing else of the job: paths stay here.
@@ -90,7 +88,6 @@ ServerOptions server_options(const CoordinatorCommand& command, const Job& job) 
   options.credentials = credentials_of(command.identity);
   options.access.revoked = command.revoked;
   options.access.allowed = command.allowed;
-  options.limits.frames_per_second = kFramesPerSecond;
   options.limits.max_connections =
       std::max<std::size_t>(options.limits.max_connections,
                             static_cast<std::size_t>(job.clients.count) + kMoreConnections);

@@ -47,7 +47,7 @@ TEST(Monitor, EveryLineOfTheMetricsIsAComment_OrANameAndANumber) {
     EXPECT_TRUE(std::regex_match(line, sample)) << line;
     ++samples;
   }
-  EXPECT_EQ(samples, 16);
+  EXPECT_EQ(samples, 17);
 }
 
 TEST(Monitor, HealthIsOkUntilSomethingIsWrong) {

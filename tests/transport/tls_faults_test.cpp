@@ -72,6 +72,91 @@ TEST_F(TlsFaults, AHandshakeThatTricklesEndsAfterItsTime) {
   EXPECT_THAT(server_->next_refusal(), HasSubstr("handshake in time"));
 }
 
+TEST_F(TlsFaults, AHandshakeWithoutAnEndIsRefusedBeforeItTakesMuchMemory) {
+  serve();
+  RawSocket endless(server_->port());
+  std::string record("\x16\x03\x01\x40\x00", 5);
+  endless.send(record + std::string("\x01\x01\xf0\x00", 4) + std::string(16'380, 'x'));
+  for (int i = 0; i < 4; ++i) endless.send(record + std::string(16'384, 'x'));
+  EXPECT_THAT(server_->next_refusal(), HasSubstr("no end of the handshake"));
+  EXPECT_TRUE(endless.is_closed_by_peer());
+}
+
+TEST_F(TlsFaults, AnAddressWhoseHandshakesFailIsShutOut) {
+  options_.limits.failed_handshakes = {.most = 3, .window = kLong, .shut_out = kLong};
+  serve();
+  for (int i = 0; i < 10; ++i) {  // those that succeed do not count
+    const auto client = connect();
+    server_->accept();
+  }
+  for (int i = 0; i < 4; ++i) {
+    RawSocket stranger(server_->port());
+    stranger.send("what is this?");
+    EXPECT_TRUE(stranger.is_closed_by_peer());
+  }
+  EXPECT_THAT(server_->next_warning(), HasSubstr("shut out"));
+  const auto before = server_->counters();
+  EXPECT_EQ(before.shut_out, 1);
+  for (int i = 0; i < 3; ++i) EXPECT_THROW(connect(), DialError);
+  EXPECT_EQ(server_->counters().refused, before.refused + 3);
+  EXPECT_EQ(server_->counters().shut_out, 1);
+}
+
+TEST_F(TlsFaults, AnAddressIsShutOutForAWhileOnly) {
+  options_.limits.failed_handshakes = {.most = 1, .window = kLong, .shut_out = milliseconds{1}};
+  serve();
+  for (int i = 0; i < 2; ++i) {
+    RawSocket stranger(server_->port());
+    stranger.send("what is this?");
+    EXPECT_TRUE(stranger.is_closed_by_peer());
+  }
+  EXPECT_THAT(server_->next_warning(), HasSubstr("shut out"));
+  std::unique_ptr<NetworkChannel> client;
+  while (client == nullptr) {
+    try {
+      client = connect();
+    } catch (const DialError&) {
+    }
+  }
+  client->send(hello());
+  EXPECT_EQ(server_->accept()->receive(kLong)->message, hello().message);
+}
+
+TEST_F(TlsFaults, APeerWhoseRequestsAreRefusedIsDisconnectedAndShutOut) {
+  options_.limits.refused_requests = {.most = 3, .window = kLong, .shut_out = kLong};
+  serve();
+  const auto client = connect();
+  const auto accepted = server_->accept();
+  const PeerIdentity peer = accepted->connection()->peer();
+  for (int i = 0; i < 3; ++i) server_->server().note_refusal(peer);
+  client->send(hello());
+  EXPECT_EQ(accepted->receive(kLong)->message, hello().message);
+  server_->server().note_refusal(peer);
+  const auto closed = server_->next_closed();
+  EXPECT_EQ(closed.cause, CloseCause::kAccess);
+  EXPECT_THAT(closed.reason, HasSubstr("refused too often"));
+  EXPECT_THROW(static_cast<void>(client->receive(kLong)), ChannelClosed);
+  EXPECT_THAT(server_->next_warning(), HasSubstr("client site-1"));
+  const auto again = connect();  // in TLS 1.3 it learns only afterwards
+  EXPECT_THROW(static_cast<void>(again->receive(kLong)), ChannelClosed);
+  EXPECT_THAT(server_->next_refusal(), HasSubstr("refused too often"));
+  client_ = authority_.client("site-2");
+  expect_still_serving();
+}
+
+TEST_F(TlsFaults, APeerThatSendsNoFramesIsShutOut) {
+  options_.limits.refused_requests = {.most = 2, .window = kLong, .shut_out = kLong};
+  serve();
+  for (int i = 0; i < 3; ++i) {
+    auto raw = connect_raw();
+    raw.send(some_bytes(100));
+    EXPECT_EQ(server_->next_closed().cause, CloseCause::kBadBytes);
+  }
+  EXPECT_THAT(server_->next_warning(), HasSubstr("client site-1"));
+  const auto again = connect();
+  EXPECT_THROW(static_cast<void>(again->receive(kLong)), ChannelClosed);
+}
+
 TEST_F(TlsFaults, SilentHandshakesDoNotKeepHonestOnesOut) {
   options_.limits.max_handshakes = 4;
   serve();

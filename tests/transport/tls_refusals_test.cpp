@@ -171,6 +171,37 @@ TEST_F(TlsRefusals, ADamagedListChangesNothingAndIsReported) {
   expect_turned_away(*dial_as(client_), "revoked");
 }
 
+TEST_F(TlsRefusals, ARenewedCertificateIsTakenUpWhileTheServerRuns) {
+  const auto file = [&](const char* name) { return authority_.folder() / name; };
+  const auto install = [&](const std::filesystem::path& from, const char* name) {
+    std::filesystem::copy_file(from, file("new"));
+    std::filesystem::rename(file("new"), file(name));
+  };
+  install(coordinator_.certificate, "server.crt");
+  install(coordinator_.key, "server.key");
+  ServerOptions with_files = options();
+  with_files.credentials = {file("server.crt"), file("server.key"), coordinator_.authority};
+  serve(with_files);
+  const auto old_client = dial_as(client_);
+  const auto old_end = server_->accept();
+  const std::string old_fingerprint = old_client->peer().fingerprint;
+
+  const Credentials renewed = authority_.coordinator();
+  install(renewed.certificate, "server.crt");  // with the old key it fits nothing
+  EXPECT_THAT(server_->next_warning(), HasSubstr("stays as it was"));
+  EXPECT_EQ(dial_as(client_)->peer().fingerprint, old_fingerprint);
+  install(renewed.key, "server.key");
+  const std::string expected = check_credentials(renewed).fingerprint;
+  const auto until = std::chrono::steady_clock::now() + kLong;
+  std::string found;
+  while (found != expected && std::chrono::steady_clock::now() < until) {
+    found = dial_as(client_)->peer().fingerprint;
+  }
+  EXPECT_EQ(found, expected);
+  old_client->send(hello());  // who is in stays in
+  EXPECT_EQ(old_end->receive(kLong)->message, hello().message);
+}
+
 TEST_F(TlsRefusals, AClientLeavesAServerThatIsRevokedAndDialsItNoMore) {
   DialOptions with_list;
   with_list.revoked = authority_.write("revoked.txt", "# nobody yet\n");

@@ -1,23 +1,14 @@
 #include "transport/tls/access_lists.h"
 
-#include <sys/stat.h>
-
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 
+#include "transport/tls/file_stamp.h"
 #include "transport/tls/tls_context.h"
 
 namespace fedstill {
 namespace {
-
-// Differs whenever the file was replaced or written; empty for a file that is not there.
-std::string stamp_of(const std::filesystem::path& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return {};
-  return std::to_string(status.st_ino) + " " + std::to_string(status.st_size) + " " +
-         std::to_string(status.st_mtim.tv_sec) + " " + std::to_string(status.st_mtim.tv_nsec);
-}
 
 std::string_view trim(std::string_view line) {
   line = line.substr(0, line.find('#'));

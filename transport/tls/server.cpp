@@ -37,6 +37,7 @@ void Server::run_after(std::chrono::milliseconds delay, std::function<void()> wo
   core_->run_after(delay, std::move(work));
 }
 void Server::stop() { core_->stop(); }
+void Server::note_refusal(const PeerIdentity& peer) { core_->note_refusal(peer); }
 ServerCounters Server::counters() const { return core_->counters(); }
 
 }  // namespace fedstill

@@ -15,7 +15,8 @@ class ServerCore;
 
 struct ServerCounters {
   std::size_t connections = 0, handshakes = 0;  // now
-  std::uint64_t accepted = 0, refused = 0;      // since the start
+  std::uint64_t accepted = 0, refused = 0;      // since the start; refused: connections
+  std::uint64_t shut_out = 0;                   // times that somebody was
   std::uint64_t bytes_received = 0, bytes_sent = 0;
 };
 
@@ -38,6 +39,9 @@ class Server {
   // Closes every connection and waits until they are gone, close_timeout at most. No handler runs
   // after it returned. Not from a handler.
   void stop();
+  // What this peer asked for was refused: by whoever refused it, on any thread. Too often, and it
+  // is shut out for a while.
+  void note_refusal(const PeerIdentity& peer);
   ServerCounters counters() const;
 
  private:

@@ -16,12 +16,13 @@ constexpr std::chrono::milliseconds kKeepSpare{2'000};  // idle connections hold
 }  // namespace
 
 ServerConnection::ServerConnection(std::shared_ptr<ServerCore> core, StrandSocket socket,
-                                   std::string address)
+                                   std::string address, std::string host)
     : core_(std::move(core)),
       socket_(std::move(socket)),
       clock_(socket_.get_executor()),
       read_timer_(socket_.get_executor()),
       write_timer_(socket_.get_executor()),
+      host_(std::move(host)),
       reader_(core_->limits().frame),
       bytes_in_(core_->limits().bytes_per_second, Clock::now()),
       bytes_out_(core_->limits().bytes_per_second, Clock::now()),
@@ -120,6 +121,7 @@ void ServerConnection::handshake() {
     peer_ = wire_->peer();
     peer_.address = address;
   } catch (const WireError& error) {
+    core_->note_failed_handshake(host_);
     return begin_close(CloseCause::kBroken, error.what());
   }
   const std::string problem = core_->promote(shared_from_this());
@@ -148,6 +150,7 @@ void ServerConnection::begin_close(CloseCause cause, const std::string& reason) 
   phase_began_ = Clock::now();
   arm_clock();
   if (!was_open) core_->count_refusal();
+  if (was_open && cause == CloseCause::kBadBytes) core_->note_refusal(peer_);
   tell([cause, reason, was_open](ServerConnection& self) {
     const ServerHandlers& handlers = self.core_->handlers();
     if (!was_open) {
@@ -193,6 +196,7 @@ void ServerConnection::look_at_clock() {
   if (phase_ == Phase::kDraining && has_delivered(socket_.native_handle())) return finish();
   if (now - last_byte_ > kKeepSpare) reader_.drop_spare();
   if (const std::string late = lateness(now); !late.empty()) {
+    if (phase_ == Phase::kHandshake) core_->note_failed_handshake(host_);
     begin_close(CloseCause::kTooSlow, late);
   }
   if (phase_ != Phase::kGone) arm_clock();

@@ -21,7 +21,9 @@ namespace fedstill {
 class ServerConnection final : public Connection,
                                public std::enable_shared_from_this<ServerConnection> {
  public:
-  ServerConnection(std::shared_ptr<ServerCore> core, StrandSocket socket, std::string address);
+  // What connections of one party have in common is `host`.
+  ServerConnection(std::shared_ptr<ServerCore> core, StrandSocket socket, std::string address,
+                   std::string host);
 
   const PeerIdentity& peer() const override { return peer_; }
   bool send(Frame frame) override;
@@ -78,6 +80,7 @@ class ServerConnection final : public Connection,
   StrandSocket socket_;
   StrandTimer clock_, read_timer_, write_timer_;
   std::unique_ptr<Wire> wire_;
+  const std::string host_;
   PeerIdentity peer_;  // complete before on_open
   Phase phase_ = Phase::kHandshake;
   FrameReader reader_;

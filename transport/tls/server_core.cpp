@@ -13,6 +13,14 @@ namespace {
 
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
+// What one party can have as many of as it likes counts as one: the last 64 bits of IPv6.
+std::string host_of(const Tcp::endpoint& endpoint) {
+  if (!endpoint.address().is_v6()) return endpoint.address().to_string();
+  auto bytes = endpoint.address().to_v6().to_bytes();
+  std::fill(bytes.begin() + 8, bytes.end(), std::uint8_t{0});
+  return boost::asio::ip::address_v6(bytes).to_string() + "/64";
+}
+
 std::string to_text(const Tcp::endpoint& endpoint) {
   return to_string(Endpoint{endpoint.address().to_string(), endpoint.port()});
 }
@@ -27,10 +35,7 @@ ServerCore::ServerCore(const ServerOptions& options, ServerHandlers handlers)
       brain_(io_.get_executor()),
       housekeeping_(io_.get_executor()),
       acceptor_(housekeeping_) {
-  if (options.credentials) {
-    context_.emplace(*options.credentials,
-                     [this](const PeerIdentity& peer) { return problem_with(peer); });
-  }
+  context_ = make_context();
   try {
     Tcp::resolver resolver(io_);
     const auto found = resolver.resolve(options.listen.host, std::to_string(options.listen.port),
@@ -52,7 +57,7 @@ void ServerCore::start() {
   work_.emplace(io_.get_executor());
   boost::asio::post(housekeeping_, [self = shared_from_this()] {
     self->accept();
-    self->look_at_lists();
+    self->look_at_files();
   });
   for (unsigned i = 0; i < std::max(1U, options_.threads); ++i) {
     threads_.emplace_back([this] { io_.run(); });
@@ -79,24 +84,13 @@ void ServerCore::run_after(std::chrono::milliseconds delay, std::function<void()
 
 ServerCounters ServerCore::counters() const {
   const std::lock_guard lock(mutex_);
-  return {verified_, handshakes_.size(), accepted_, refused_, bytes_received_, bytes_sent_};
-}
-
-std::unique_ptr<Wire> ServerCore::make_wire(int socket) const {
-  return context_ ? context_->accept(socket) : make_plain_wire(socket);
+  return {verified_, handshakes_.size(), accepted_,  refused_,
+          shut_out_, bytes_received_,    bytes_sent_};
 }
 
 void ServerCore::count_bytes(std::size_t received, std::size_t sent) {
   bytes_received_.fetch_add(received, std::memory_order_relaxed);
   bytes_sent_.fetch_add(sent, std::memory_order_relaxed);
-}
-
-std::string ServerCore::problem_with(const PeerIdentity& peer) const {
-  if (!is_name(peer.name)) return "its certificate names nobody";
-  if (std::find(options_.roles.begin(), options_.roles.end(), peer.role) == options_.roles.end()) {
-    return "its certificate is for role \"" + to_free_text(peer.role, 64) + "\"";
-  }
-  return lists_.problem_with(peer);
 }
 
 void ServerCore::accept() {
@@ -123,15 +117,17 @@ void ServerCore::accepted(const boost::system::error_code& error, StrandSocket s
 void ServerCore::welcome(StrandSocket socket) {
   ++accepted_;
   boost::system::error_code error;
-  const std::string address = to_text(socket.remote_endpoint(error));
+  const Tcp::endpoint from = socket.remote_endpoint(error);
+  if (is_shut_out(addresses_, host_of(from))) return count_refusal();
+  const std::string address = to_text(from);
   try {
     socket.native_non_blocking(true);
     prepare_socket(socket.native_handle());
   } catch (const std::exception&) {  // it is gone already
     return;
   }
-  const auto connection =
-      std::make_shared<ServerConnection>(shared_from_this(), std::move(socket), address);
+  const auto connection = std::make_shared<ServerConnection>(shared_from_this(), std::move(socket),
+                                                             address, host_of(from));
   ConnectionHandle oldest;
   {
     const std::lock_guard lock(mutex_);
@@ -167,19 +163,6 @@ void ServerCore::forget(const ConnectionHandle& connection) {
   gone_.notify_all();
 }
 
-void ServerCore::look_at_lists() {
-  const auto complain = [this](const std::string& what) { warn(what); };
-  if (lists_.refresh(complain)) {
-    for (const ConnectionHandle& connection : everybody()) {
-      if (!connection->is_open()) continue;
-      const std::string problem = lists_.problem_with(connection->peer());
-      if (!problem.empty()) connection->shut(CloseCause::kAccess, problem);
-    }
-  }
-  start_timer(housekeeping_, options_.access.look_every,
-              [self = shared_from_this()] { self->look_at_lists(); });
-}
-
 void ServerCore::warn(const std::string& what) {
   on_brain([self = shared_from_this(), what] {
     if (self->handlers_.on_warning) self->handlers_.on_warning(what);
@@ -210,6 +193,11 @@ std::vector<ServerCore::ConnectionHandle> ServerCore::everybody() const {
   std::vector<ConnectionHandle> all(connections_.begin(), connections_.end());
   all.insert(all.end(), handshakes_.begin(), handshakes_.end());
   return all;
+}
+
+std::vector<ServerCore::ConnectionHandle> ServerCore::verified() const {
+  const std::lock_guard lock(mutex_);
+  return {connections_.begin(), connections_.end()};
 }
 
 bool ServerCore::wait_until_empty(std::chrono::milliseconds most) {

@@ -11,6 +11,7 @@
 #include "transport/tls/credentials.h"
 #include "transport/tls/dial.h"
 #include "transport/tls/endpoint.h"
+#include "transport/tls/refusals.h"
 
 namespace fedstill {
 
@@ -25,8 +26,14 @@ struct ServerLimits {
   std::uint64_t min_bytes_per_second = 256;
   std::chrono::milliseconds close_timeout{5'000};
   std::size_t max_outbox_bytes = std::size_t{16} << 20;  // one larger frame may pass alone
-  std::uint64_t bytes_per_second = 0;   // of each connection, each way; 0: no limit
-  std::uint64_t frames_per_second = 0;  // read from each connection; 0: no limit
+  std::uint64_t bytes_per_second = 0;  // of each connection, each way; 0: no limit
+  // Read from each connection; 0: no limit. Chunks of a mebibyte are more than any line carries
+  // then.
+  std::uint64_t frames_per_second = 2'000;
+  // By address: a tenth of a core's time for each that does nothing else. By role and name:
+  // requests that are refused (Server::note_refusal) and bytes that are no frames. Who is shut out
+  // is disconnected, and its dial-ins are refused.
+  RefusalLimits failed_handshakes{.most = 1'000}, refused_requests{.most = 100};
   FrameLimits frame = kNetworkFrameLimits;
 };
 
@@ -40,8 +47,10 @@ struct AccessFiles {
 };
 
 struct ServerOptions {
-  Endpoint listen{"127.0.0.1", 0};         // port 0: any
-  std::optional<Credentials> credentials;  // none: no encryption, anybody comes in, without a name
+  Endpoint listen{"127.0.0.1", 0};  // port 0: any
+  // None: no encryption, anybody comes in, without a name. The files are read again when they
+  // change, for the connections to come; as long as they do not fit, the last that did stay.
+  std::optional<Credentials> credentials;
   std::vector<std::string> roles{"client", "admin", "coordinator"};  // who may come in
   AccessFiles access;
   ServerLimits limits;

@@ -21,7 +21,7 @@ class TlsContext {
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
 
-  // The wires borrow the context and the socket.
+  // The wires borrow the socket and may outlive the context.
   std::unique_ptr<Wire> accept(int socket) const;
   // The certificate must be made out to this DNS name or IP address; its common name does not
   // count.

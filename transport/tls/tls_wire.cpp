@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <string_view>
+#include <utility>
 
 #include "transport/tls/socket_calls.h"
 
@@ -19,6 +20,8 @@ constexpr std::size_t kSmallBytes = 16 * 1024;
 // Handshake messages after the handshake, key updates mostly, with no data between: each costs more
 // to process than to send.
 constexpr int kMaxMessages = 16;
+// Of a peer that is not verified yet: several times what a handshake with a long chain takes.
+constexpr std::uint64_t kMaxHandshakeBytes = 64 * 1024;
 constexpr std::size_t kMaxWaitingBytes = 4 * kFlushBytes;
 
 // A BIO that appends to a vector of bytes: never full, its owner sees to that.
@@ -57,8 +60,8 @@ std::string describe_error(const std::string& refusal) {
 
 }  // namespace
 
-TlsWire::TlsWire(SSL_CTX* context, int socket, const Admission& admission)
-    : socket_(socket), admission_(admission), ssl_(SSL_new(context)) {
+TlsWire::TlsWire(SSL_CTX* context, int socket, Admission admission)
+    : socket_(socket), admission_(std::move(admission)), ssl_(SSL_new(context)) {
   BIO* const incoming = BIO_new_socket(socket, BIO_NOCLOSE);
   BIO* const outgoing = BIO_new(collecting_method());
   if (!ssl_ || incoming == nullptr || outgoing == nullptr) throw WireError("[tls] no memory");
@@ -99,6 +102,10 @@ Need TlsWire::handshake() {
   }
   try {
     const Need need = need_after(result);
+    if (BIO_number_read(SSL_get_rbio(ssl_.get())) > kMaxHandshakeBytes) {
+      throw WireError("[tls] " + std::to_string(kMaxHandshakeBytes) +
+                      " bytes and no end of the handshake");
+    }
     const Need flushed = flush();
     return flushed == Need::kNothing ? need : flushed;
   } catch (const WireError&) {

@@ -12,7 +12,7 @@ namespace fedstill {
 // is written is collected, so that many records leave in one.
 class TlsWire : public Wire {
  public:
-  TlsWire(SSL_CTX* context, int socket, const Admission& admission);
+  TlsWire(SSL_CTX* context, int socket, Admission admission);
 
   Need handshake() override;
   Progress read(std::span<std::byte> out) override;
@@ -31,7 +31,7 @@ class TlsWire : public Wire {
   std::size_t encrypt(std::span<const std::byte> bytes);
 
   const int socket_;
-  const Admission& admission_;
+  const Admission admission_;       // its context may be gone
   std::vector<std::byte> records_;  // encrypted, not yet with the socket…
   std::size_t sent_ = 0;            // …but for this many
   int messages_ = 0;                // of the handshake kind, since the last data
