@@ -70,6 +70,25 @@ void check(const Lesson& lesson, const LessonShape& shape, const GraphLimits& li
   check_student(lesson.student, shape, limits);
 }
 
+Safetensors decode_container(std::span<const std::byte> bytes, const ModelFileLimits& limits) {
+  if (bytes.size() > limits.max_file_bytes) {
+    refuse(std::to_string(bytes.size()) + " bytes, limit " + std::to_string(limits.max_file_bytes));
+  }
+  return decode_safetensors(bytes, {.max_header_bytes = limits.max_header_bytes,
+                                    .max_tensors = limits.max_tensors,
+                                    .max_elements = limits.graph.max_elements});
+}
+
+LessonShape shape_of(const Lesson& lesson) {
+  const SampleShape image = lesson.student.input_shape();
+  const auto& labels = lesson.soft_labels.shape();
+  if (image.size() != 3 || labels.size() != 2) {
+    refuse("a student of " + shape_text(image) + " and labels of " + shape_text(labels) +
+           ", expected [C, H, W] and [N, C]");
+  }
+  return {{image[0], image[1], image[2]}, labels[0], labels[1]};
+}
+
 Lesson split(Safetensors file, const ModelFileLimits& limits) {
   const auto labels = file.tensors.find(kSoftLabels);
   if (labels == file.tensors.end()) refuse("there are no soft labels");
@@ -95,14 +114,8 @@ std::vector<std::byte> encode_lesson(const Lesson& lesson, const LessonShape& sh
 
 Lesson decode_lesson(std::span<const std::byte> bytes, const LessonShape& shape,
                      const ModelFileLimits& limits) {
-  if (bytes.size() > limits.max_file_bytes) {
-    refuse(std::to_string(bytes.size()) + " bytes, limit " + std::to_string(limits.max_file_bytes));
-  }
-  const SafetensorsLimits container{.max_header_bytes = limits.max_header_bytes,
-                                    .max_tensors = limits.max_tensors,
-                                    .max_elements = limits.graph.max_elements};
   try {
-    Lesson lesson = split(decode_safetensors(bytes, container), limits);
+    Lesson lesson = split(decode_container(bytes, limits), limits);
     check(lesson, shape, limits.graph);
     // Metadata of other tools would make two files of one lesson.
     if (std::ranges::equal(encode_lesson(lesson, shape), bytes)) return lesson;
@@ -110,6 +123,10 @@ Lesson decode_lesson(std::span<const std::byte> bytes, const LessonShape& shape,
     refuse(error.what());
   }
   refuse("this is not how fedstill writes it");
+}
+
+Lesson decode_any_lesson(std::span<const std::byte> bytes, const ModelFileLimits& limits) {
+  return decode_lesson(bytes, shape_of(split(decode_container(bytes, limits), limits)), limits);
 }
 
 Lesson read_lesson(const std::filesystem::path& file, const LessonShape& shape,

@@ -36,6 +36,8 @@ std::vector<std::byte> encode_lesson(const Lesson& lesson, const LessonShape& sh
 // probabilities: none negative, sums within 0.001 of one.
 Lesson decode_lesson(std::span<const std::byte> bytes, const LessonShape& shape,
                      const ModelFileLimits& limits = {});
+// Where nobody says what it must be about: it must only agree with itself.
+Lesson decode_any_lesson(std::span<const std::byte> bytes, const ModelFileLimits& limits = {});
 Lesson read_lesson(const std::filesystem::path& file, const LessonShape& shape,
                    const ModelFileLimits& limits = {});  // and std::system_error
 

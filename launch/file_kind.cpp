@@ -13,15 +13,16 @@ namespace {
 
 // Enough to find the first keys of our JSON files, which are written with sorted keys.
 constexpr std::size_t kLookBytes = std::size_t{64} * 1024;
+constexpr std::size_t kMaxHeaderBytes = std::size_t{1} << 20;  // of safetensors
 
-std::string first_bytes(const std::filesystem::path& path) {
+std::string first_bytes(const std::filesystem::path& path, std::size_t most = kLookBytes) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file || std::filesystem::is_directory(path)) {
     throw std::system_error(errno != 0 ? errno : EISDIR, std::generic_category(),
                             "[file] cannot read " + path.string());
   }
-  std::string bytes(kLookBytes, '\0');
+  std::string bytes(most, '\0');
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   bytes.resize(static_cast<std::size_t>(file.gcount()));
   return bytes;
@@ -37,6 +38,8 @@ std::string_view kind_name(FileKind kind) {
   switch (kind) {
     case FileKind::kModel:
       return "model";
+    case FileKind::kLesson:
+      return "lesson";
     case FileKind::kBundle:
       return "bundle";
     case FileKind::kCache:
@@ -67,8 +70,11 @@ FileKind file_kind(const std::filesystem::path& path) {
   if (bytes.starts_with("fedstill-fit-")) return FileKind::kCheckpoint;
   if (bytes.starts_with("FSPREDIC")) return FileKind::kCache;
   // safetensors: the length of the header, then the header, a JSON object.
-  if (bytes.size() > 8 && bytes[8] == '{' && contains(bytes, "__metadata__"))
-    return FileKind::kModel;
+  if (bytes.size() > 8 && bytes[8] == '{' && contains(bytes, "__metadata__")) {
+    const bool has_labels =
+        contains(first_bytes(path, kMaxHeaderBytes), "\"fedstill.soft_labels\":");
+    return has_labels ? FileKind::kLesson : FileKind::kModel;
+  }
   if (bytes.starts_with("{\"time\":") && contains(bytes, "\"event\":")) return FileKind::kEvents;
   if (bytes.starts_with("stage,who,epoch,step,")) return FileKind::kMetrics;
   if (contains(bytes, "[data]\n") && contains(bytes, "[clients]\n")) return FileKind::kJob;

@@ -7,6 +7,7 @@ namespace fedstill {
 
 enum class FileKind {
   kModel,       // safetensors with a graph
+  kLesson,      // the same with soft labels
   kBundle,      // zip
   kCache,       // predictions
   kCheckpoint,  // of a fit

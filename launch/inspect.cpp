@@ -1,10 +1,12 @@
 #include "launch/inspect.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "aggregation/prediction_cache.h"
 #include "compression/edge/bundle.h"
+#include "data/lesson.h"
 #include "data/split.h"
 #include "launch/fedavg.h"
 #include "launch/file_kind.h"
@@ -42,6 +44,30 @@ Inspection model(const fs::path& path) {
     }
     throw;
   }
+}
+
+// How sure the labels are and of which classes they speak.
+Inspection lesson(const fs::path& path) {
+  const Lesson found = decode_any_lesson(read_file(path, kMaxBytes));
+  const auto classes = static_cast<std::size_t>(found.soft_labels.shape()[1]);
+  const auto values = found.soft_labels.values<float>();
+  const std::size_t images = values.size() / classes;
+  std::vector<double> shares(classes);
+  double entropy = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double p = values[i];
+    shares[i % classes] += p / static_cast<double>(images);
+    if (p > 0) entropy -= p * std::log2(p) / static_cast<double>(images);
+  }
+  Inspection out = inspect_graph(found.student);
+  out.data["soft_labels"] = {
+      {"images", images}, {"classes", classes}, {"class_shares", shares}, {"mean_bits", entropy}};
+  char bits[64];
+  std::snprintf(bits, sizeof(bits), "%.2f of %.2f bits", entropy,
+                std::log2(static_cast<double>(classes)));
+  out.text += "soft labels of " + grouped(static_cast<std::int64_t>(images)) + " images, " +
+              std::to_string(classes) + " classes, mean entropy " + bits + "\n";
+  return out;
 }
 
 Inspection bundle(const fs::path& path) {
@@ -153,6 +179,8 @@ Inspection contents(const fs::path& path, FileKind kind) {
   switch (kind) {
     case FileKind::kModel:
       return model(path);
+    case FileKind::kLesson:
+      return lesson(path);
     case FileKind::kBundle:
       return bundle(path);
     case FileKind::kCache:

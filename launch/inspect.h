@@ -14,8 +14,9 @@ struct Inspection {
 };
 
 // Any file that fedstill writes: a model or bundle as a table of nodes with shapes and costs, a
-// split, an ONNX file, a prediction cache, a checkpoint, a report (also given as its run folder).
-// Throws DecodeError or std::system_error.
+// lesson (its student, and how sure its soft labels are), a split, an ONNX file, a prediction
+// cache, a checkpoint, a report (also given as its run folder). Throws DecodeError or
+// std::system_error.
 Inspection inspect(const std::filesystem::path& path);
 Inspection inspect_report(std::string_view json, const std::string& origin);
 

@@ -50,6 +50,22 @@ TEST(Lesson, RoundTrip) {
   EXPECT_EQ(encode_lesson(decode_lesson(bytes, some_shape()), some_shape()), bytes);
 }
 
+TEST(Lesson, IsReadByWhoDoesNotKnowWhatItIsAbout) {
+  const auto bytes = encode_lesson(some_lesson(), some_shape());
+  EXPECT_EQ(decode_any_lesson(bytes), some_lesson());
+  const auto refusal_of_any = [](const std::vector<std::byte>& file) {
+    return error_of<DecodeError>([&] { decode_any_lesson(file); });
+  };
+  EXPECT_NE(refusal_of_any(with_labels({6}, std::vector<float>(6, 0.5F))), "no error");
+  EXPECT_NE(refusal_of_any(with_labels({3, 2}, std::vector<float>(6, 0.5F))), "no error");
+  EXPECT_NE(refusal_of_any(with_labels({2, 3}, std::vector<float>(6, 0.5F))), "no error");
+  EXPECT_NE(refusal_of_any(encode_model(some_student())), "no error");
+  for (std::size_t size = 0; size < bytes.size(); size += 97) {
+    EXPECT_NE(refusal_of_any({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)}),
+              "no error");
+  }
+}
+
 TEST(Lesson, EveryTruncationAndLeftOverByteIsRefused) {
   auto bytes = encode_lesson(some_lesson(), some_shape());
   for (std::size_t size = 0; size < bytes.size(); size += size < 2000 ? 1 : 97) {

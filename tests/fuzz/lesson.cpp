@@ -14,6 +14,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto lesson = fedstill::decode_lesson(bytes, shape);
     if (lesson.soft_labels.size() != 6) std::abort();
     if (!std::ranges::equal(fedstill::encode_lesson(lesson, shape), bytes)) std::abort();
+    if (fedstill::decode_any_lesson(bytes) != lesson) std::abort();
+  } catch (const fedstill::DecodeError&) {
+  }
+  try {
+    fedstill::decode_any_lesson(bytes);  // of other shapes, too
   } catch (const fedstill::DecodeError&) {
   }
   return 0;

@@ -1,5 +1,8 @@
 #include <gmock/gmock.h>
 
+#include <cmath>
+#include <numeric>
+
 #include "tests/pipeline/sites.h"
 
 // A job of two rounds: in one process, on several ranks and over TLS.
@@ -58,6 +61,22 @@ TEST_F(Rounds, TheReportShowsThemAll) {
   EXPECT_EQ(rounds[1].at("bundle").at("sha256"), report.at("bundle").at("sha256"));
   EXPECT_TRUE(std::filesystem::exists(reference() / "rounds/1/bundle.fsb"));
   EXPECT_THAT(text_of(reference() / "report.html"), HasSubstr("\"rounds\""));
+}
+
+TEST_F(Rounds, InspectTellsWhatALessonHolds) {
+  const auto file = (reference() / "rounds/1/lesson.safetensors").string();
+  const json lesson = run_json({"inspect", file, "--json"});
+  EXPECT_EQ(lesson.at("kind"), "lesson");
+  EXPECT_TRUE(lesson.at("outputs").contains("logits"));
+  const json split = run_json({"inspect", (reference() / "split.json").string(), "--json"});
+  const json& labels = lesson.at("soft_labels");
+  EXPECT_EQ(labels.at("images"), split.at("pool"));
+  const auto shares = labels.at("class_shares").get<std::vector<double>>();
+  EXPECT_EQ(shares.size(), labels.at("classes"));
+  EXPECT_NEAR(std::accumulate(shares.begin(), shares.end(), 0.0), 1.0, 1e-3);
+  EXPECT_GT(labels.at("mean_bits"), 0.0);
+  EXPECT_LE(labels.at("mean_bits"), std::log2(static_cast<double>(shares.size())));
+  EXPECT_THAT(run_program({"inspect", file}).out, HasSubstr("mean entropy"));
 }
 
 TEST_F(Rounds, TheFirstIsAJobOfOne) {
