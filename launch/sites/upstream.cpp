@@ -88,11 +88,16 @@ std::vector<std::byte> go_upstream(const Membership& membership, const Run& run,
     write_model(file, make_region_update(run, material, outcome.student.graph, fit));
     return file;
   };
+  // Before the bundle is acknowledged: the other may be gone after.
+  work.on_state = [&](ClientSession::State state) {
+    if (state != ClientSession::State::kDone) return;
+    const BlobInfo& bundle = store.bundles().back().bundle;
+    write_file_atomically(kept, read_checked_bundle(store.blobs().path(bundle.sha256)));
+  };
   work.on_trouble = [&](const std::string& what) { run.progress.message(what); };
   run.progress.begin_stage("taking part at " + membership.coordinator, {});
   const Delivery last = take_part_as(membership, session, std::move(work), run.stop);
-  std::vector<std::byte> bundle = read_checked_bundle(store.blobs().path(last.bundle.sha256));
-  write_file_atomically(kept, bundle);
+  std::vector<std::byte> bundle = read_checked_bundle(kept);
   run.events.event("upstream", {{"client", name}, {"bundle", last.bundle.sha256}});
   run.progress.end_stage("the bundle came down");
   return bundle;
