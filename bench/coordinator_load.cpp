@@ -221,10 +221,14 @@ void stored(const Settings& settings) {
       const float number = static_cast<float>(i);
       std::memcpy(bytes.data() + bytes.size() - sizeof(number), &number, sizeof(number));
       const std::string sha256 = sha256_hex(bytes);
-      coordinator.receive(name, {Join{name, "large", 100}, {}}, Instant{0});
-      coordinator.receive(name, {BlobOffer{sha256, bytes.size(), "update"}, {}}, Instant{0});
-      coordinator.receive(name, {BlobChunk{sha256, 0}, bytes}, Instant{0});
-      coordinator.receive(name, {Upload{1, name, sha256, 100}, {}}, Instant{0});
+      const auto tell = [&](Message message, std::vector<std::byte> body = {}) {
+        settled(coordinator.receive(name, {std::move(message), std::move(body)}, Instant{0}),
+                Instant{0});
+      };
+      tell(Join{name, "large", 100});
+      tell(BlobOffer{sha256, bytes.size(), "update"});
+      tell(BlobChunk{sha256, 0}, bytes);
+      tell(Upload{1, name, sha256, 100});
     }
     after = resident_megabytes();
     std::printf("%zu stored updates of %.2f MB in %.1f s: %.1f MB resident before, %.1f MB after\n",

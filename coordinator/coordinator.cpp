@@ -1,6 +1,7 @@
 #include "coordinator/coordinator.h"
 
 #include <stdexcept>
+#include <utility>
 
 namespace fedstill {
 namespace {
@@ -35,8 +36,9 @@ StoredUpload claim_of(const Claim& claim, Participation mode) {
 
 }  // namespace
 
-Reaction Coordinator::receive(const std::string& peer, const Frame& frame, Instant now) {
-  tick(now);
+Reaction Coordinator::receive(const std::string& peer, Frame frame, Instant real_now) {
+  tick(real_now);
+  const Instant now = clock(real_now);
   // Another transport's decoder, or none, may stand before this.
   if (const std::string problem = find_problem(frame.message); !problem.empty()) {
     return refuse("", Refusal::kFinal, "[message] " + problem);
@@ -55,16 +57,16 @@ Reaction Coordinator::receive(const std::string& peer, const Frame& frame, Insta
   }
   if (const auto* offer = std::get_if<BlobOffer>(&message)) return accept_offer(peer, *offer, now);
   if (const auto* chunk = std::get_if<BlobChunk>(&message)) {
-    return accept_chunk(peer, *chunk, frame.body, now);
+    return accept_chunk(peer, *chunk, std::move(frame.body));
   }
   if (const auto* request = std::get_if<BlobRequest>(&message)) {
     return accept_request(peer, *request);
   }
   if (const auto* upload = std::get_if<Upload>(&message)) {
-    return accept_claim(peer, claim_of(*upload, Participation::kModel), now);
+    return accept_claim(peer, claim_of(*upload, Participation::kModel), real_now);
   }
   if (const auto* predictions = std::get_if<Predictions>(&message)) {
-    return accept_claim(peer, claim_of(*predictions, Participation::kPredictions), now);
+    return accept_claim(peer, claim_of(*predictions, Participation::kPredictions), real_now);
   }
   if (const auto* answer = std::get_if<Acknowledgement>(&message)) {
     if (answer->accepted && last_result_ && answer->sha256 == last_result_->bundle.sha256) {
@@ -81,12 +83,14 @@ Reaction Coordinator::receive(const std::string& peer, const Frame& frame, Insta
 void Coordinator::leave(const std::string& peer, Instant now) {
   incoming_.end(peer);
   waiting_.erase(peer);
-  round_.leave(peer, now);
+  round_.leave(peer, clock(now));
   record_outcome();
 }
 
 void Coordinator::tick(Instant now) {
-  round_.tick(now);
+  const Instant then = clock(now);
+  for (const auto& [peer, check] : checks_) round_.see(peer, then);  // it is us who take so long
+  round_.tick(then);
   record_outcome();
   note_time();
 }
@@ -108,7 +112,7 @@ std::vector<AcceptedUpdate> Coordinator::updates() const {
   std::vector<AcceptedUpdate> updates;
   for (const auto& [client, sha256] : round_.uploads()) {
     const StoredJoin& join = joins_.at(client);
-    updates.push_back({client, sha256, store_.blob(sha256), join.sample_count, join.mode});
+    updates.push_back({client, sha256, store_.blobs().path(sha256), join.sample_count, join.mode});
   }
   return updates;
 }
@@ -164,59 +168,6 @@ std::string Coordinator::find_join_problem(const std::string& peer, const Join& 
   if (join.sample_count >= 1 && join.sample_count <= options_.max_sample_count) return {};
   return "[join] sample_count: found " + std::to_string(join.sample_count) + ", expected 1 to " +
          std::to_string(options_.max_sample_count);
-}
-
-Reaction Coordinator::accept_claim(const std::string& peer, const StoredUpload& claim,
-                                   Instant now) {
-  if (const std::string mismatch = find_mismatch(peer, claim); !mismatch.empty()) {
-    const bool of_the_past = claim.round < round_.number();
-    return refuse(claim.sha256, of_the_past ? Refusal::kTooLate : Refusal::kFinal, mismatch);
-  }
-  const Round::Decision decision = round_.consider_upload(peer, claim.sha256, now);
-  const bool is_new = decision == Round::Decision::kAccept;
-  if (!is_new && decision != Round::Decision::kDuplicate) return refuse(claim.sha256, decision);
-  if (is_new) {
-    if (!incoming_.has_arrived(peer, claim.sha256)) {
-      return refuse(claim.sha256, Refusal::kFinal, "[upload] its blob was not transferred");
-    }
-    if (const std::string problem = find_content_problem(claim); !problem.empty()) {
-      forget_incoming(peer);
-      round_.refuse(peer, now);
-      return refuse(claim.sha256, Refusal::kFinal, problem);
-    }
-    store_.record_upload(claim);
-    round_.upload(peer, claim.sha256, now);
-    incoming_.end(peer);
-    record_outcome();
-  }
-  return {{plain(Acknowledgement{round_.number(), claim.sha256, true, ""})}, {}};
-}
-
-std::string Coordinator::find_mismatch(const std::string& peer, const StoredUpload& claim) const {
-  if (claim.client != peer) {
-    return "[upload] client: found '" + claim.client + "', the connection is of '" + peer + "'";
-  }
-  if (claim.round != round_.number()) {
-    return "[upload] round: found " + std::to_string(claim.round) + ", expected " +
-           std::to_string(round_.number());
-  }
-  const auto join = joins_.find(peer);
-  if (join == joins_.end()) return reason_of(Round::Decision::kRefuseUnknown);
-  if (claim.mode != join->second.mode) {
-    return "[upload] mode: found " + std::string(name(claim.mode)) + ", the join said " +
-           std::string(name(join->second.mode));
-  }
-  if (claim.sample_count != join->second.sample_count) {
-    return "[upload] sample_count: found " + std::to_string(claim.sample_count) +
-           ", the join said " + std::to_string(join->second.sample_count);
-  }
-  return {};
-}
-
-std::string Coordinator::find_content_problem(const StoredUpload& claim) const {
-  const auto file = store_.blobs().path(claim.sha256);
-  if (claim.mode == Participation::kPredictions) return find_predictions_problem(file, pool());
-  return find_update_problem(file, options_.image, options_.classes, options_.update);
 }
 
 RoundPlan Coordinator::plan() const {

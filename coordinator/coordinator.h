@@ -5,43 +5,22 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <span>
 #include <string>
 #include <vector>
 
+#include "coordinator/coordinator_options.h"
 #include "coordinator/incoming.h"
+#include "coordinator/reaction.h"
 #include "coordinator/round.h"
 #include "coordinator/store.h"
-#include "coordinator/update_check.h"
 #include "data/predictions_file.h"
 #include "transport/frame.h"
 
 namespace fedstill {
 
-struct CoordinatorOptions {
-  RoundOptions round;
-  RoundPlan plan;    // as sent, with number and student put in; `round` is the first of `rounds`
-  ImageShape image;  // an update must have this input…
-  std::int64_t classes = 0;  // …this many logits
-  std::int64_t max_sample_count = 100'000'000;
-  UpdateLimits update;
-  std::int64_t pool_samples = 0;  // images in the pool; 0: predictions are not taken
-};
-
-// What a frame leads to, for the one who sent it.
-struct Reaction {
-  struct Transfer {
-    std::filesystem::path file;
-    BlobInfo blob;
-    std::uint64_t offset = 0;
-  };
-  std::vector<Frame> frames;         // to be sent in order…
-  std::optional<Transfer> transfer;  // …then this, chunk by chunk, instead of any before
-};
-
 struct AcceptedUpdate {
   std::string client, sha256;
-  std::filesystem::path file;  // its hash was checked just now
+  std::filesystem::path file;
   std::int64_t sample_count = 0;
   Participation mode = Participation::kModel;
 };
@@ -58,14 +37,17 @@ class Coordinator {
   Coordinator(const CoordinatorOptions& options, Store& store, Instant now);
 
   // Bad content is answered with a refusal. Throws DecodeError for what must end the connection,
-  // and what the store throws; the event did not happen then.
-  Reaction receive(const std::string& peer, const Frame& frame, Instant now);
+  // and what the store throws; the event did not happen then. Of a peer that waits for an errand's
+  // answer no other frame is to come. An update that was claimed in time counts, however long its
+  // check takes.
+  [[nodiscard]] Reaction receive(const std::string& peer, Frame frame, Instant now);
   void leave(const std::string& peer, Instant now);  // its connection is gone
   void tick(Instant now);
 
   // The round's results, their blobs in the store; begins the next round if there is one. news()
-  // tells the clients. Throws std::logic_error unless the round is closed.
-  void publish(const BlobInfo& bundle, const BlobInfo& student, Instant now);
+  // tells the clients. The errand removes what no later round needs. Throws std::logic_error unless
+  // the round is closed.
+  [[nodiscard]] Reaction publish(const BlobInfo& bundle, const BlobInfo& student, Instant now);
   std::vector<Frame> news() const;
   bool finished() const;  // the last round was published
 
@@ -85,29 +67,44 @@ class Coordinator {
   Reaction accept_join(const std::string& peer, const Join& join, Instant now);
   Reaction accept_offer(const std::string& peer, const BlobOffer& offer, Instant now);
   Reaction accept_chunk(const std::string& peer, const BlobChunk& chunk,
-                        std::span<const std::byte> body, Instant now);
+                        std::vector<std::byte> body);
+  std::optional<std::uint64_t> take(const std::string& peer,
+                                    const std::shared_future<Written>& result);
   Reaction accept_claim(const std::string& peer, const StoredUpload& claim, Instant now);
+  Reaction conclude(const std::string& peer, const std::shared_future<std::string>& problem,
+                    Instant now);
   Reaction accept_request(const std::string& peer, const BlobRequest& request) const;
+  Reaction accept(const StoredUpload& claim) const;
   Reaction refuse(const std::string& sha256, Refusal refusal, const std::string& reason) const;
   Reaction refuse(const std::string& sha256, Round::Decision decision) const;
+  Reaction refuse_damaged(const std::string& sha256) const;
   std::string find_join_problem(const std::string& peer, const Join& join) const;
   std::string find_mismatch(const std::string& peer, const StoredUpload& claim) const;
-  std::string find_content_problem(const StoredUpload& claim) const;
+  std::string find_content_problem(const std::filesystem::path& file, Participation mode) const;
   std::uint64_t max_bytes(Participation mode) const;
   bool is_public(const std::string& sha256) const;
   void forget_incoming(const std::string& peer);
+  void forget_blob(const std::string& sha256);
+  Instant clock(Instant now) const;
   RoundPlan plan() const;
   std::uint32_t last_round() const { return options_.plan.round + options_.plan.rounds - 1; }
   void restore(Instant now);
   void restore_uploads(Instant now);
   void admit_new_members(Instant now);
-  void tidy_blobs();
+  Reaction tidy_blobs() const;
   void record_outcome();
   void note_time();
+  // A claim whose update is being checked, and whether it came before the deadline.
+  struct Check {
+    StoredUpload claim;
+    Incoming::Handle blob;
+    bool in_time = true;
+  };
   CoordinatorOptions options_;
   Store& store_;
   Round round_;
   Incoming incoming_;
+  std::map<std::string, Check> checks_;            // by client name
   std::map<std::string, StoredJoin> joins_;        // by client name
   std::map<std::string, std::string> exclusions_;  // client → reason
   std::set<std::string> waiting_;                  // connected, for the next round

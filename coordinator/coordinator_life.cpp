@@ -41,13 +41,12 @@ std::uint32_t round_to_take_up(const CoordinatorOptions& options,
 Coordinator::Coordinator(const CoordinatorOptions& options, Store& store, Instant now)
     : options_(checked(options)),
       store_(store),
-      round_(round_to_take_up(options, store.results()), options.round, now),
-      incoming_(store.blobs()) {
+      round_(round_to_take_up(options, store.results()), options.round, now) {
   store_.record_job(options.plan.job);
   restore(now);
 }
 
-void Coordinator::publish(const BlobInfo& bundle, const BlobInfo& student, Instant now) {
+Reaction Coordinator::publish(const BlobInfo& bundle, const BlobInfo& student, Instant now) {
   if (round_.state() != Round::State::kClosed || finished()) {
     throw std::logic_error("[coordinator] results of a round that is not closed");
   }
@@ -57,12 +56,12 @@ void Coordinator::publish(const BlobInfo& bundle, const BlobInfo& student, Insta
   last_result_ = result;
   delivered_.clear();
   incoming_.clear();
-  tidy_blobs();
-  if (finished()) return;
+  if (finished()) return tidy_blobs();
   round_ = round_.next(now);
   noted_ = std::chrono::milliseconds{0};
   outcome_recorded_ = false;
   admit_new_members(now);
+  return tidy_blobs();
 }
 
 void Coordinator::exclude(const std::string& client, const std::string& reason, Instant now) {
@@ -74,7 +73,7 @@ void Coordinator::exclude(const std::string& client, const std::string& reason, 
   const StoredExclusion exclusion{client, to_free_text(reason, 256)};
   store_.record_exclusion(exclusion, round_.number(), collects);
   exclusions_[client] = exclusion.reason;
-  round_.exclude(client, now);
+  round_.exclude(client, clock(now));
   incoming_.end(client);
 }
 
@@ -83,7 +82,7 @@ void Coordinator::readmit(const std::string& client, Instant now) {
   if (!exclusions_.contains(client)) return;
   store_.record_readmission(client, round_.number());
   exclusions_.erase(client);
-  round_.readmit(client, now);
+  round_.readmit(client, clock(now));
 }
 
 void Coordinator::reopen(Instant now) {
@@ -167,15 +166,18 @@ void Coordinator::admit_new_members(Instant now) {
 }
 
 // What is left over from earlier rounds. A blob too many does no harm.
-void Coordinator::tidy_blobs() {
+Reaction Coordinator::tidy_blobs() const {
   std::set<std::string> keep{options_.plan.pool_hash, last_result_->bundle.sha256,
                              last_result_->student.sha256};
   if (result_before_) keep.insert(result_before_->bundle.sha256);
   for (const auto& [client, sha256] : round_.uploads()) keep.insert(sha256);
-  try {
-    store_.keep_only(keep);
-  } catch (const std::system_error&) {
-  }
+  const auto tidy = [&store = store_, keep = std::move(keep)] {
+    try {
+      store.keep_only(keep);
+    } catch (const std::system_error&) {
+    }
+  };
+  return elsewhere(tidy, [](const auto&, Instant) { return Reaction{}; });
 }
 
 void Coordinator::record_outcome() {

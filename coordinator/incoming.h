@@ -2,33 +2,44 @@
 
 #include <cstdint>
 #include <map>
-#include <span>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "transport/blob_store.h"
 
 namespace fedstill {
 
+// One blob that a client sends. The writer belongs to the errands, of which one runs at a time, the
+// rest to the coordinator's thread.
+struct IncomingBlob {
+  BlobInfo info;
+  bool has_arrived = false;
+  std::optional<BlobWriter> writer;
+};
+
+// What an errand leaves behind.
+struct Written {
+  BlobWriter::State state = BlobWriter::State::kOpen;
+  std::uint64_t offset = 0;
+};
+
 // The blobs that clients are sending: one per client, on its way or arrived and not yet claimed.
 class Incoming {
  public:
-  explicit Incoming(BlobStore& blobs) : blobs_(blobs) {}  // which must outlive it
+  using Handle = std::shared_ptr<IncomingBlob>;
 
-  // The offset to go on from. Throws std::system_error.
-  std::uint64_t begin(const std::string& client, const BlobInfo& blob);
-  // Nothing if no such blob is expected of this client, or none any more. Throws DecodeError (a
-  // gap), or std::system_error; begin() goes on from what was written.
-  const BlobWriter* receive(const std::string& client, const BlobChunk& chunk,
-                            std::span<const std::byte> bytes);
+  // The one under way if it is the same, else a new one in its place.
+  Handle expect(const std::string& client, const BlobInfo& blob);
+  Handle find(const std::string& client) const;  // or nothing
+  bool is(const std::string& client, const Handle& blob) const { return find(client) == blob; }
   bool has_arrived(const std::string& client, const std::string& sha256) const;
   bool is_expected(const std::string& sha256) const;  // of any client
-  const BlobInfo* find(const std::string& client) const;
-  void end(const std::string& client);  // what arrived stays on disk
-  void clear() { writers_.clear(); }
+  void end(const std::string& client);                // what arrived stays on disk
+  void clear() { blobs_.clear(); }
 
  private:
-  BlobStore& blobs_;
-  std::map<std::string, BlobWriter> writers_;
+  std::map<std::string, Handle> blobs_;
 };
 
 }  // namespace fedstill

@@ -5,18 +5,13 @@
 #include <system_error>
 #include <utility>
 
+#include "coordinator/reception_connection.h"
 #include "model/decode_error.h"
 
 namespace fedstill {
 namespace {
 
-constexpr std::size_t kLeastChunkBytes = std::size_t{16} << 10;
 constexpr std::uint16_t kOldestVersion = 1;
-
-bool is_worth_noting(MessageKind kind) {
-  return kind != MessageKind::kBlobChunk && kind != MessageKind::kBlobProgress &&
-         kind != MessageKind::kHeartbeat;
-}
 
 Frame refusal_of(Refusal refusal, const std::string& reason) {
   return {Acknowledgement{0, "", false, to_free_text(reason), refusal}, {}};
@@ -32,16 +27,6 @@ std::string subject_of(const Message& message) {
 }
 
 }  // namespace
-
-struct Reception::Connection {
-  Id id = 0;
-  std::string name, role;
-  Line line;
-  Instant told{0};
-  bool greeted = false, joined = false, ended = false;
-  bool chunk_under_way = false;
-  std::optional<BlobSender> sender;
-};
 
 // What the clock decided is recorded by the next event, if it cannot be now.
 template <typename Event>
@@ -79,21 +64,20 @@ Reception::Id Reception::open(const std::string& name, const std::string& role, 
   return id;
 }
 
-void Reception::receive(Id id, const Frame& frame, Instant now) {
+void Reception::receive(Id id, Frame frame, Instant now) {
   now_ = now;
   Connection* connection = find(id);
   if (connection == nullptr || connection->ended) return;
+  if (connection->held) throw std::logic_error("[reception] a frame on a line that is held");
+  const std::string subject = subject_of(frame.message);
   try {
-    handle(*connection, frame, now);
-    trouble_.clear();
+    handle(*connection, std::move(frame), now);
   } catch (const DecodeError& error) {
+    blame(*connection);
     end(*connection, error.what());
   } catch (const std::system_error& error) {
     trouble_ = error.what();
-    const auto round = coordinator_.round().number();
-    send(*connection, {Acknowledgement{round, subject_of(frame.message), false,
-                                       "the coordinator cannot write now", Refusal::kTryLater},
-                       {}});
+    say_try_later(*connection, subject);
   }
 }
 
@@ -135,7 +119,7 @@ void Reception::tick(Instant now) {
 
 void Reception::publish(const BlobInfo& bundle, const BlobInfo& student, Instant now) {
   now_ = now;
-  coordinator_.publish(bundle, student, now);
+  send_out(0, "", coordinator_.publish(bundle, student, now).errand);
   tell_news();
 }
 
@@ -170,10 +154,8 @@ Reception::Connection* Reception::find(Id id) {
   return place == connections_.end() ? nullptr : place->second.get();
 }
 
-void Reception::handle(Connection& connection, const Frame& frame, Instant now) {
-  if (options_.on_frame && is_worth_noting(kind_of(frame.message))) {
-    options_.on_frame(connection.name, frame, true);
-  }
+void Reception::handle(Connection& connection, Frame frame, Instant now) {
+  note(connection, frame, true);
   if (!connection.greeted) return greet(connection, frame);
   if (std::holds_alternative<StatusRequest>(frame.message)) {
     return answer_status(connection, frame);
@@ -182,12 +164,14 @@ void Reception::handle(Connection& connection, const Frame& frame, Instant now) 
     throw DecodeError("[reception] a " + connection.role + " does not send " +
                       std::string(name(kind_of(frame.message))));
   }
-  Reaction reaction = coordinator_.receive(connection.name, frame, now);
-  if (std::holds_alternative<Join>(frame.message)) {
+  const bool joins = std::holds_alternative<Join>(frame.message);
+  const std::string subject = subject_of(frame.message);
+  Reaction reaction = coordinator_.receive(connection.name, std::move(frame), now);
+  if (joins) {
     const auto* answer = std::get_if<Acknowledgement>(&reaction.frames.front().message);
     connection.joined = answer == nullptr || answer->accepted;
   }
-  react(connection, std::move(reaction));
+  react(connection, subject, std::move(reaction));
 }
 
 void Reception::greet(Connection& connection, const Frame& frame) {
@@ -224,44 +208,6 @@ void Reception::answer_status(Connection& connection, const Frame& frame) {
   } catch (const std::invalid_argument& error) {
     send(connection, refusal_of(Refusal::kFinal, error.what()));
   }
-}
-
-void Reception::react(Connection& connection, Reaction reaction) {
-  for (Frame& frame : reaction.frames) send(connection, std::move(frame));
-  if (!reaction.transfer) return;
-  if (connection.sender) --streams_;
-  connection.sender.reset();
-  connection.sender.emplace(reaction.transfer->file, reaction.transfer->blob,
-                            reaction.transfer->offset);
-  ++streams_;
-  if (!connection.chunk_under_way) send_chunk(connection);
-}
-
-void Reception::send(Connection& connection, Frame frame) {
-  if (options_.on_frame && is_worth_noting(kind_of(frame.message))) {
-    options_.on_frame(connection.name, frame, false);
-  }
-  connection.told = now_;
-  connection.line.send(std::move(frame));
-}
-
-void Reception::send_chunk(Connection& connection) {
-  if (!connection.sender) return;
-  const std::size_t share = options_.bytes_in_flight / std::max<std::size_t>(streams_, 1);
-  auto chunk = connection.sender->next_chunk(std::clamp(share, kLeastChunkBytes, kChunkBytes));
-  if (chunk) {
-    connection.chunk_under_way = true;
-    return send(connection, std::move(*chunk));
-  }
-  connection.sender.reset();
-  --streams_;
-}
-
-void Reception::end(Connection& connection, const std::string& reason) {
-  if (std::exchange(connection.ended, true)) return;
-  if (connection.sender) --streams_;
-  connection.sender.reset();
-  connection.line.end(reason);
 }
 
 void Reception::tell_news() {

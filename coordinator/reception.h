@@ -15,10 +15,12 @@
 
 namespace fedstill {
 
-// One connection as the reception sees it. Neither calls the reception back before it returns.
+// One connection as the reception sees it. None calls the reception back before it returns.
 struct Line {
   std::function<void(Frame)> send;                     // queues, never blocks
   std::function<void(const std::string& reason)> end;  // after what is queued; closed() follows
+  std::function<void(bool held)> hold = {};            // while it is, no frame may be handed in
+  std::function<void()> refused = {};                  // what the peer asked for, by its own fault
 };
 
 struct ReceptionOptions {
@@ -30,6 +32,11 @@ struct ReceptionOptions {
   // Answers an administrator with JSON; without it, or where it throws std::invalid_argument, the
   // request is refused. It may exclude and readmit.
   std::function<std::string(const std::string& admin, const StatusRequest&)> on_status = {};
+  // Runs work() on another thread, one after the other in the order in which they came, and then
+  // then() on the reception's; without it the reception does both at once. At most one waits for
+  // each connection, whose line is held meanwhile.
+  std::function<void(std::function<void()> work, std::function<void(Instant now)> then)> elsewhere =
+      {};
   // Every frame that is more than a chunk or a sign of life, with its peer.
   std::function<void(const std::string& peer, const Frame& frame, bool received)> on_frame = {};
 };
@@ -46,7 +53,7 @@ class Reception {
 
   // A peer whose name and role ("client", "admin") the transport vouches for.
   Id open(const std::string& name, const std::string& role, Line line, Instant now);
-  void receive(Id id, const Frame& frame, Instant now);  // nothing, once it was ended
+  void receive(Id id, Frame frame, Instant now);  // nothing, once it was ended
   void drained(Id id, Instant now);  // all that was sent has left: the next chunk may follow
   void closed(Id id, Instant now);
   // The clock acts, and who was told nothing for the heartbeat's time gets a sign of life.
@@ -66,11 +73,16 @@ class Reception {
  private:
   struct Connection;
   Connection* find(Id id);
-  void handle(Connection& connection, const Frame& frame, Instant now);
+  void handle(Connection& connection, Frame frame, Instant now);
   void greet(Connection& connection, const Frame& frame);
   void answer_status(Connection& connection, const Frame& frame);
-  void react(Connection& connection, Reaction reaction);
+  void react(Connection& connection, const std::string& subject, Reaction reaction);
+  void send_out(Id id, const std::string& subject, Errand errand);
+  void come_back(Id id, const std::string& subject, const Answer& answer, Instant now);
+  void blame(const Connection& connection);
+  void say_try_later(Connection& connection, const std::string& subject);
   void send(Connection& connection, Frame frame);
+  void note(const Connection& connection, const Frame& frame, bool received);
   void send_chunk(Connection& connection);
   void end(Connection& connection, const std::string& reason);
   void tell_news();

@@ -46,10 +46,11 @@ struct StoredResult {
   bool operator==(const StoredResult&) const = default;
 };
 
-// One thread, one process at a time: a second process is refused with std::system_error. Every
-// record_ function returns when the event is on disk, and throws std::system_error (full disk, no
-// permission) with nothing half-written, or DecodeError where the database turns out damaged. The
-// same event again changes nothing; a contradicting one throws std::invalid_argument.
+// One process at a time: a second one is refused with std::system_error. One thread, but for
+// blobs(), blob() and keep_only(). Every record_ function returns when the event is on disk, and
+// throws std::system_error (full disk, no permission) with nothing half-written, or DecodeError
+// where the database turns out damaged. The same event again changes nothing; a contradicting one
+// throws std::invalid_argument.
 class Store {
  public:
   // Creates or opens, migrates an older schema, and checks the database. Throws std::system_error,

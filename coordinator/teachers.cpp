@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "model/decode_error.h"
+#include "model/sha256.h"
+
 namespace fedstill {
 namespace {
 
@@ -29,6 +32,14 @@ std::vector<Teacher> teachers_of(const std::vector<AcceptedUpdate>& updates,
     teacher.sample_count = std::min(teacher.sample_count, median_sample_count(updates));
   }
   return teachers;
+}
+
+void check_hashes(const std::vector<AcceptedUpdate>& updates) {
+  for (const AcceptedUpdate& update : updates) {
+    if (sha256_hex_of_file(update.file) == update.sha256) continue;
+    throw DecodeError("[coordinator] " + update.file.string() + " of " + update.client +
+                      ": the content no longer has this hash");
+  }
 }
 
 }  // namespace fedstill

@@ -13,4 +13,8 @@ namespace fedstill {
 std::vector<Teacher> teachers_of(const std::vector<AcceptedUpdate>& updates,
                                  const PredictionsShape& pool = {});
 
+// That their files are what was accepted: throws DecodeError where a hash is another. It reads all
+// of them.
+void check_hashes(const std::vector<AcceptedUpdate>& updates);
+
 }  // namespace fedstill

@@ -131,14 +131,18 @@ fs::path BlobStore::partial(const std::string& sha256, const std::string& owner)
 }
 
 void BlobStore::take_room(std::uint64_t bytes) {
-  if (bytes > limits_.max_total_bytes || total_bytes_ > limits_.max_total_bytes - bytes) {
-    throw std::system_error(ENOSPC, std::generic_category(),
-                            "[blobs] " + folder_.string() + " may hold " +
-                                std::to_string(limits_.max_total_bytes) + " bytes");
-  }
-  total_bytes_ += bytes;
+  const std::uint64_t most = limits_.max_total_bytes;
+  if (bytes <= most && total_bytes_.fetch_add(bytes) <= most - bytes) return;
+  if (bytes <= most) give_room(bytes);
+  throw std::system_error(
+      ENOSPC, std::generic_category(),
+      "[blobs] " + folder_.string() + " may hold " + std::to_string(most) + " bytes");
 }
 
-void BlobStore::give_room(std::uint64_t bytes) { total_bytes_ -= std::min(total_bytes_, bytes); }
+void BlobStore::give_room(std::uint64_t bytes) {
+  std::uint64_t held = total_bytes_;
+  while (!total_bytes_.compare_exchange_weak(held, held - std::min(held, bytes))) {
+  }
+}
 
 }  // namespace fedstill

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -28,7 +29,8 @@ struct BlobLimits {
 // A folder of files that are named by their SHA-256. A file of that name has that content: it got
 // the name only after the hash was checked and the bytes were on disk. What is still on its way is
 // `<sha256>.<owner>.part`, one per owner, which only ever grows; so a transfer goes on where it
-// was, and nobody spoils another's. One thread, one process at a time.
+// was, and nobody spoils another's. One process at a time; several threads, if no two write or
+// remove the same file at once.
 class BlobStore {
  public:
   // Creates the folder. Throws std::system_error.
@@ -61,7 +63,7 @@ class BlobStore {
 
   std::filesystem::path folder_;
   BlobLimits limits_;
-  std::uint64_t total_bytes_ = 0;
+  std::atomic<std::uint64_t> total_bytes_ = 0;
 };
 
 // One blob on its way into a store, from an owner (a name; see is_name()) who may lie about it.

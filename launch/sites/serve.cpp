@@ -174,10 +174,9 @@ class Federated {
 
   RoundOutcome play_round(const Run& run) {
     timed_stage(run, "clients", [&] { collect(); });
-    const std::vector<AcceptedUpdate> updates =
-        service_.on_brain([](Coordinator& c, Reception&, Instant) { return c.updates(); });
-    const PredictionsShape pool =
-        service_.on_brain([](Coordinator& c, Reception&, Instant) { return c.pool(); });
+    const auto [updates, pool] = service_.on_brain(
+        [](Coordinator& c, Reception&, Instant) { return std::pair(c.updates(), c.pool()); });
+    check_hashes(updates);  // here, so that others are answered meanwhile
     RoundOutcome outcome =
         finish_round(run, material_, records_of(run, updates), teachers_of(updates, pool));
     remember_round(run, round_summary(run, outcome));
@@ -186,9 +185,10 @@ class Federated {
 
   // Nobody is waited for: the clients fetch it with the next plan.
   void publish(const std::vector<std::byte>& bundle, const std::vector<std::byte>& lesson) {
+    const BlobInfo student = lesson.empty() ? BlobInfo{} : store_.blobs().add(lesson);
+    const BlobInfo result = store_.blobs().add(bundle);
     service_.on_brain([&](Coordinator&, Reception& reception, Instant now) {
-      const BlobInfo student = lesson.empty() ? BlobInfo{} : store_.blobs().add(lesson);
-      reception.publish(store_.blobs().add(bundle), student, now);
+      reception.publish(result, student, now);
     });
   }
 

@@ -13,7 +13,7 @@ constexpr std::chrono::milliseconds kTick{500};
 Service::Service(const ServerOptions& options, Coordinator& coordinator, ReceptionOptions reception,
                  std::function<void(const std::string&)> on_trouble)
     : coordinator_(coordinator),
-      reception_(coordinator, std::move(reception)),
+      reception_(coordinator, with_worker(std::move(reception))),
       on_trouble_(std::move(on_trouble)),
       server_(std::make_unique<Server>(options, handlers())) {
   server_->start();
@@ -22,7 +22,21 @@ Service::Service(const ServerOptions& options, Coordinator& coordinator, Recepti
 
 Service::~Service() { stop(); }
 
-void Service::stop() { server_->stop(); }
+// In this order: the worker hands its results to the server, which takes none once it has stopped.
+void Service::stop() {
+  server_->stop();
+  worker_.stop();
+}
+
+ReceptionOptions Service::with_worker(ReceptionOptions options) {
+  options.elsewhere = [this](std::function<void()> work, std::function<void(Instant)> then) {
+    worker_.give([this, work = std::move(work), then = std::move(then)] {
+      work();
+      server_->post([then] { then(now()); });
+    });
+  };
+  return options;
+}
 
 Instant Service::now() {
   return std::chrono::duration_cast<Instant>(std::chrono::steady_clock::now().time_since_epoch());
@@ -32,12 +46,16 @@ ServerHandlers Service::handlers() {
   ServerHandlers on;
   on.on_open = [this](const ConnectionPtr& connection) {
     Line line{[connection](Frame frame) { connection->send(std::move(frame)); },
-              [connection](const std::string& reason) { connection->close(reason); }};
+              [connection](const std::string& reason) { connection->close(reason); },
+              [connection](bool held) {
+                held ? connection->pause_reading() : connection->resume_reading();
+              },
+              [this, connection] { server_->note_refusal(connection->peer()); }};
     ids_[connection.get()] =
         reception_.open(connection->peer().name, connection->peer().role, std::move(line), now());
   };
-  on.on_frame = [this](const ConnectionPtr& connection, const Frame& frame) {
-    reception_.receive(ids_.at(connection.get()), frame, now());
+  on.on_frame = [this](const ConnectionPtr& connection, Frame&& frame) {
+    reception_.receive(ids_.at(connection.get()), std::move(frame), now());
   };
   on.on_drained = [this](const ConnectionPtr& connection) {
     reception_.drained(ids_.at(connection.get()), now());

@@ -9,13 +9,14 @@
 #include <unordered_map>
 
 #include "coordinator/reception.h"
+#include "coordinator/worker.h"
 #include "transport/tls/server.h"
 
 namespace fedstill {
 
 // A coordinator on a network: the server's connections meet the reception's on the server's brain,
-// the one thread that may touch the coordinator. What the main thread wants of it goes through
-// on_brain().
+// the one thread that may touch the coordinator; its errands are done by a thread of their own, so
+// that everybody is answered meanwhile. What the main thread wants of it goes through on_brain().
 class Service {
  public:
   // Listens and accepts. Coordinator and store must outlive it. Throws what Server throws.
@@ -45,6 +46,7 @@ class Service {
 
  private:
   ServerHandlers handlers();
+  ReceptionOptions with_worker(ReceptionOptions options);
   void tick();
 
   Coordinator& coordinator_;
@@ -52,6 +54,7 @@ class Service {
   std::function<void(const std::string&)> on_trouble_;
   std::unordered_map<const Connection*, Reception::Id> ids_;
   std::string trouble_;
+  Worker worker_;
   std::unique_ptr<Server> server_;  // last: its handlers use the others
 };
 

@@ -122,7 +122,9 @@ std::uint32_t Federation::round() const {
 
 std::vector<Teacher> Federation::teachers() const {
   const std::lock_guard guard(mutex_);
-  return teachers_of(coordinator_.updates());
+  const std::vector<AcceptedUpdate> updates = coordinator_.updates();
+  check_hashes(updates);
+  return teachers_of(updates);
 }
 
 Federation::Seat& Federation::seat_of(const std::string& client) {

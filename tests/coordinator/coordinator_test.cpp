@@ -43,7 +43,8 @@ class CoordinatorTest : public testing::Test {
 
   Reaction react(const std::string& peer, const Message& message,
                  std::vector<std::byte> body = {}) {
-    Reaction reaction = coordinator_->receive(peer, {message, std::move(body)}, now_);
+    Reaction reaction =
+        settled(coordinator_->receive(peer, {message, std::move(body)}, now_), now_);
     for (const Frame& frame : reaction.frames) {
       EXPECT_EQ(find_problem(frame.message), "");
       EXPECT_NO_THROW(encode_message(frame.message));
@@ -615,7 +616,7 @@ class RoundsTest : public CoordinatorTest {
   }
   void publish() {
     const auto round = coordinator_->round().number();
-    coordinator_->publish(bundle(round), student(round), now_);
+    settled(coordinator_->publish(bundle(round), student(round), now_), now_);
   }
   Message news_bundle(std::uint32_t round) {
     return Bundle{round, bundle(round).sha256, bundle(round).bytes, round == 3};

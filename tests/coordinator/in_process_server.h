@@ -4,14 +4,15 @@
 #include <condition_variable>
 #include <functional>
 #include <future>
-
 #include <memory>
 #include <mutex>
-
+#include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "coordinator/reception.h"
+#include "coordinator/worker.h"
 #include "transport/channel.h"
 
 namespace fedstill {
@@ -56,7 +57,7 @@ class InProcessServer {
     std::string name;
     std::unique_ptr<Channel> end;
     Reception::Id id = 0;
-    bool sent = false, ended = false;
+    bool sent = false, ended = false, held = false;
   };
   static Instant now() {
     return std::chrono::duration_cast<Instant>(std::chrono::steady_clock::now().time_since_epoch());
@@ -67,7 +68,15 @@ class InProcessServer {
     Coordinator coordinator(options_, store, now());
     ReceptionOptions options;
     options.bytes_in_flight = 1;  // the smallest chunks
+    options.elsewhere = [this](std::function<void()> work, std::function<void(Instant)> then) {
+      worker_->give([this, work = std::move(work), then = std::move(then)] {
+        work();
+        const std::lock_guard guard(mutex_);
+        answers_.push_back(then);
+      });
+    };
     Reception reception(coordinator, options);
+    worker_.emplace();
     set_open(true);
     ready.set_value();
     std::vector<std::unique_ptr<Seat>> seats;
@@ -75,12 +84,20 @@ class InProcessServer {
       seat_arrivals(reception, seats);
       bool busy = false;
       for (auto& seat : seats) busy |= serve(reception, *seat);
+      for (const auto& answer : take_answers()) answer(now());
       std::erase_if(seats, [](const auto& seat) { return seat->ended; });
       reception.tick(now());
       after_event_(reception, coordinator, store);
       if (!busy) std::this_thread::yield();
     }
     set_open(false);
+    worker_.reset();
+    answers_.clear();
+  }
+
+  std::vector<std::function<void(Instant)>> take_answers() {
+    const std::lock_guard guard(mutex_);
+    return std::exchange(answers_, {});
   }
 
   void set_open(bool open) {
@@ -103,7 +120,8 @@ class InProcessServer {
         }
       };
       const auto hang_up = [s = seat.get()](const std::string&) { s->end->close(); };
-      seat->id = reception.open(name, "client", {send, hang_up}, now());
+      const auto hold = [s = seat.get()](bool held) { s->held = held; };
+      seat->id = reception.open(name, "client", {send, hang_up, hold}, now());
       seats.push_back(std::move(seat));
     }
     arrivals_.clear();
@@ -111,7 +129,8 @@ class InProcessServer {
 
   static bool serve(Reception& reception, Seat& seat) {
     try {
-      const auto frame = seat.end->receive(std::chrono::milliseconds(0));
+      std::optional<Frame> frame;
+      if (!seat.held) frame = seat.end->receive(std::chrono::milliseconds(0));
       if (frame) reception.receive(seat.id, *frame, now());
       seat.sent = false;
       reception.drained(seat.id, now());
@@ -129,6 +148,8 @@ class InProcessServer {
   std::mutex mutex_;
   bool is_open_ = false;
   std::vector<std::pair<std::string, std::unique_ptr<Channel>>> arrivals_;
+  std::optional<Worker> worker_;
+  std::vector<std::function<void(Instant)>> answers_;  // of the worker, guarded
   std::atomic<bool> stop_ = false;
   std::thread thread_;
 };

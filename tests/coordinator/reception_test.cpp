@@ -235,6 +235,31 @@ TEST_F(ReceptionTest, RolesAreKeptApart) {
   EXPECT_EQ(client->ended, "");
 }
 
+TEST_F(ReceptionTest, WhoIsRefusedByItsOwnFaultIsBlamedForIt) {
+  const auto peer = joined("a");
+  int blamed = 0;
+  reception_->closed(peer->id, now_);
+  Line line{[](const Frame&) {}, [](const std::string&) {}, {}, [&] { ++blamed; }};
+  const Reception::Id id = reception_->open("a", "client", std::move(line), now_);
+  const auto say = [&](const Message& message, std::vector<std::byte> body = {}) {
+    reception_->receive(id, {message, std::move(body)}, now_);
+    return blamed;
+  };
+  EXPECT_EQ(say(Hello{}), 0);
+  EXPECT_EQ(say(Join{"a", "tiny", 100}), 0);
+  EXPECT_EQ(say(Join{"a", "tiny", 101}), 1);
+  EXPECT_EQ(say(StatusRequest{"status", ""}), 2);
+  EXPECT_EQ(say(BlobRequest{std::string(64, 'e'), 0}), 3);
+  const auto body = encode_model(tiny_update(1));
+  EXPECT_EQ(say(BlobOffer{sha256_hex(body), body.size(), "update"}), 3);
+  {
+    const FileSizeLimit limit(40);  // our fault
+    EXPECT_EQ(say(BlobChunk{sha256_hex(body), 0}, body), 3);
+  }
+  EXPECT_EQ(say(BlobOffer{sha256_hex(body), body.size(), "update"}), 3);
+  EXPECT_EQ(say(BlobChunk{sha256_hex(body), 1000}, body), 4);  // a gap
+}
+
 TEST_F(ReceptionTest, WithAFullDiskItSaysTryLaterAndKeepsWhatItHas) {
   const auto peer = joined("a");
   const auto body = encode_model(tiny_update(1));

@@ -109,7 +109,7 @@ class World {
 
  private:
   void hear(const std::string& client, const Message& message, std::vector<std::byte> body = {}) {
-    coordinator_->receive(client, {message, std::move(body)}, now_);
+    settled(coordinator_->receive(client, {message, std::move(body)}, now_), now_);
   }
   void upload(const std::string& client, const std::vector<std::byte>& model) {
     const std::string sha256 = sha256_hex(model);
@@ -125,7 +125,7 @@ class World {
     }
     if (round.state() == Round::State::kCollecting || coordinator_->finished()) return "nothing";
     const BlobInfo bundle = store_->blobs().add(numbered_bytes(static_cast<int>(round.number())));
-    coordinator_->publish(bundle, bundle, now_);
+    settled(coordinator_->publish(bundle, bundle, now_), now_);
     return "publish";
   }
 

@@ -244,6 +244,28 @@ TEST_F(BadLines, ARecordedRegistrationThatIsReplayedIsNoRegistration) {
 }
 
 // They take the place from one another, and the round gets its update all the same.
+TEST_F(BadLines, AClientThatIsRefusedAgainAndAgainIsShutOut) {
+  serve(1);
+  const auto knock = [&] {
+    const auto channel = dial({"127.0.0.1", host_->port()}, credentials_of("site-9"));
+    channel->send({Hello{}, {}});
+    for (int i = 0; i < 1000; ++i) {
+      channel->send({Join{"somebody-else", "tiny", 100}, {}});
+      while (channel->receive(milliseconds{0})) {
+      }
+    }
+    while (channel->receive(seconds{60})) {
+    }
+  };
+  EXPECT_THROW(knock(), ChannelClosed);
+  EXPECT_EQ(host_->counters().shut_out, 1);
+  const std::uint64_t refused = host_->counters().refused;
+  EXPECT_THROW(knock(), ChannelClosed);  // at its handshake
+  EXPECT_EQ(host_->counters().refused, refused + 1);
+  EXPECT_EQ(host_->counters().shut_out, 1);
+  EXPECT_EQ(take_part_as("site-1", host_->port()).ending, Ending::kDone);
+}
+
 TEST_F(BadLines, TwoClientsWithOneIdentity) {
   serve(2);
   Site site, twin;
