@@ -33,7 +33,7 @@ at::Tensor joint_confidence(const PredictionCache& cache, const ClientFacts& fac
   if (!cache.complete()) {
     throw std::invalid_argument("[joint confidence] a client's predictions are missing");
   }
-  const at::Tensor out = at::full({cache.key().samples}, 0.5F);
+  at::Tensor out = at::full({cache.key().samples}, 0.5F);
   if (facts.foreign_pool()) return out;
   const std::vector<double> shares = shares_of(facts, options.share_cap);
   const auto mean_odds = numbers(facts.mean_odds);

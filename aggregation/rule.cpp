@@ -159,6 +159,7 @@ ClientFacts measure_clients(const PredictionCache& pool) {
 
 std::vector<std::string_view> rule_names() {
   std::vector<std::string_view> names;
+  names.reserve(std::size(kRules));
   for (const NamedRule& rule : kRules) names.push_back(rule.name);
   return names;
 }
