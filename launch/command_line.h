@@ -14,10 +14,9 @@ namespace fedstill {
 
 // What the command line asked for.
 struct SimulateCommand {
-  std::filesystem::path job;  // empty: the preset alone
-  std::string preset = "quick";
+  std::filesystem::path job;             // empty: the preset alone
+  std::string preset = "quick", device;  // no device: as the job says
   std::filesystem::path run, resume, clients_from;
-  std::string device;  // empty: as the job says
   std::optional<std::int64_t> workers, seed;
   std::vector<std::string> assignments;
   bool print_job = false, quiet = false, json = false;
@@ -25,8 +24,7 @@ struct SimulateCommand {
 struct FedAvgCommand : SimulateCommand {};  // the same options; clients_from stays empty
 struct MpiCommand {
   std::filesystem::path job, run;
-  std::string device;  // likewise
-  std::string preset = "quick";
+  std::string preset = "quick", device;
   std::vector<std::string> assignments;
   bool quiet = false, json = false;
 };
@@ -40,9 +38,8 @@ struct PredictCommand {
   bool json = false;
 };
 struct EvaluateCommand {
-  std::filesystem::path model;  // a bundle or a model file
-  std::string data = "fashion-mnist";
-  std::string device = "cpu";  // of a model file
+  std::filesystem::path model;                         // a bundle or a model file
+  std::string data = "fashion-mnist", device = "cpu";  // device: of a model file
   bool json = false;
 };
 struct ShardsCommand {
@@ -53,15 +50,13 @@ struct ShardsCommand {
 };
 struct CoordinatorCommand {
   std::filesystem::path job, state, identity, revoked, allowed, log, upstream_identity;
-  std::string preset = "quick", listen = "0.0.0.0:7443", log_level = "info", upstream;
-  std::string device;  // empty: as the job says
+  std::string preset = "quick", listen = "0.0.0.0:7443", log_level = "info", upstream, device;
   std::vector<std::string> assignments;
   std::int64_t monitor = 0;  // port for /metrics and /health on loopback; 0: none
   bool wait_on_failure = false, quiet = false, json = false;
 };
 struct ClientCommand {
-  std::string coordinator, data, model, proxy;
-  std::string device = "cpu";
+  std::string coordinator, data, model, proxy, device = "cpu";
   std::string mode = "model";  // what leaves the site: its model, or only its "predictions"
   std::string log_level = "info";
   std::filesystem::path identity, state, revoked, log;

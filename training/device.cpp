@@ -11,6 +11,8 @@
 #include <charconv>
 #include <mutex>
 #include <set>
+#include <utility>
+#include <vector>
 
 namespace fedstill {
 namespace {
@@ -66,6 +68,14 @@ class StreamsInUse {
  public:
   c10::Stream take(at::Device device) {
     const std::lock_guard lock(mutex_);
+    // LibTorch keeps freed memory for the stream it was used on: few streams need less of it.
+    const auto idle = std::ranges::find(idle_, device, &c10::Stream::device);
+    if (idle != idle_.end()) {
+      const c10::Stream stream = *idle;
+      idle_.erase(idle);
+      taken_.insert({device.index(), stream.id()});
+      return stream;
+    }
     for (int i = 0; i < DeviceStream::kMost; ++i) {
       const c10::Stream stream = VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device);
       if (taken_.insert({device.index(), stream.id()}).second) return stream;
@@ -76,11 +86,13 @@ class StreamsInUse {
   void give_back(const c10::Stream& stream) {
     const std::lock_guard lock(mutex_);
     taken_.erase({stream.device_index(), stream.id()});
+    idle_.push_back(stream);
   }
 
  private:
   std::mutex mutex_;
   std::set<std::pair<c10::DeviceIndex, c10::StreamId>> taken_;
+  std::vector<c10::Stream> idle_;  // given back
 };
 
 StreamsInUse& streams_in_use() {
@@ -137,7 +149,7 @@ DeviceMemory device_memory(at::Device device) {
 
 at::Tensor to_device(const at::Tensor& tensor, at::Device device) {
   if (tensor.device() == device) return tensor;
-  const bool uploads = tensor.is_cpu() && device.is_cuda();
+  const bool uploads = tensor.is_cpu();
   return (uploads ? tensor.pin_memory() : tensor).to(device, /*non_blocking=*/uploads);
 }
 

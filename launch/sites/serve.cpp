@@ -282,11 +282,10 @@ json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bo
            ServiceLog& log) {
   Job job;
   const RunFolder folder = open_state(command, job);
-  const at::Device device = open_device(job.run.device);
   const Material material = material_of_run(job, folder);
   EventLog events(folder.path());
   Run run{job, folder, events, progress, stop};
-  run.device = device;
+  run.device = open_device(job.run.device);
   Federated federated(command, run, material, log);
   try {
     json report = federated.run_rounds();

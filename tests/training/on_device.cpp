@@ -1,6 +1,6 @@
-// What only a GPU can show; skipped where none is. A process of its own: the device must be opened
-// before anything else of LibTorch is used.
-#include <ATen/Context.h>
+// What training on a device must show, whichever it is.
+#include "tests/training/on_device.h"
+
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,6 @@
 #include <thread>
 
 #include "collective/local/local.h"
-#include "collective/nccl/nccl.h"
 #include "model/zoo.h"
 #include "toy.h"
 #include "training/device.h"
@@ -18,23 +17,21 @@
 #include "training/image_loader.h"
 #include "training/losses.h"
 #include "training/predict.h"
+#include "training/threads.h"
 
 namespace fedstill {
 namespace {
 
 using testing::ToyBatches;
 
-class Cuda : public ::testing::Test {
+class OnDevice : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    try {
-      device_ = open_device("cuda");
-    } catch (const DeviceError& error) {
-      absence_ = error.what();
-    }
+    tested_ = device_under_test();
+    set_thread_count(1);  // many small steps beside other tests
   }
   void SetUp() override {
-    if (!absence_.empty()) GTEST_SKIP() << absence_;
+    if (!tested_.absence.empty()) GTEST_SKIP() << tested_.absence;
   }
 
   static Graph plain_net() {
@@ -78,13 +75,13 @@ class Cuda : public ::testing::Test {
     return view;
   }
 
-  static inline at::Device device_ = at::kCPU;
-  static inline std::string absence_;
+  static inline TestedDevice tested_;
 };
 
-TEST_F(Cuda, LoadsTheSameImagesAsTheHost) {
+TEST_F(OnDevice, LoadsTheSameImagesAsTheHost) {
   const ImageView images = some_images(40);
-  LoaderOptions there{{{0.4F, 0.5F, 0.6F}, {0.2F, 0.25F, 0.3F}}, {2, true, 0.5F}, true, device_};
+  LoaderOptions there{
+      {{0.4F, 0.5F, 0.6F}, {0.2F, 0.25F, 0.3F}}, {2, true, 0.5F}, true, tested_.device};
   LoaderOptions here = there;
   here.device = at::kCPU;
   const std::vector<std::int64_t> rows{3, 39, 3, 17};
@@ -95,25 +92,28 @@ TEST_F(Cuda, LoadsTheSameImagesAsTheHost) {
   EXPECT_TRUE(at::equal(a.cpu(), b));
 }
 
-TEST_F(Cuda, PredictsAsTheHostDoes) {
+TEST_F(OnDevice, PredictsAsTheHostDoes) {
   const ImageView images = some_images(70);
   const Normalisation plain{{0.5F, 0.5F, 0.5F}, {0.25F, 0.25F, 0.25F}};
   const std::vector<std::string> outputs{"logits"};
-  for (const auto name : zoo_names()) {
-    const Graph graph = make_model(std::string(name), images.images->shape, 10, 1);
-    const auto there = predict(graph, outputs, images, plain, {.block = 32, .device = device_});
+  for (const char* name : {"mlp", "lenet5", "resnet8", "mobilenetv2-small"}) {
+    const Graph graph = make_model(name, images.images->shape, 10, 1);
+    const auto there =
+        predict(graph, outputs, images, plain, {.block = 32, .device = tested_.device});
     const auto here = predict(graph, outputs, images, plain, {.block = 32});
     EXPECT_TRUE(at::allclose(there[0], here[0], 2e-2, 2e-2)) << name;  // TF32 convolutions
   }
 }
 
-TEST_F(Cuda, FitsAsTheHostDoesRecordedOrNot) {
+TEST_F(OnDevice, FitsAsTheHostDoesRecordedOrNot) {
   for (const char* optimizer : {"sgd", "adam", "adamw"}) {
     FitOptions o = options(optimizer);
-    const Outcome here = run(plain_net(), o, at::kCPU), recorded = run(plain_net(), o, device_);
-    EXPECT_TRUE(recorded.report.replayed) << recorded.report.refusal;
+    const Outcome here = run(plain_net(), o, at::kCPU),
+                  recorded = run(plain_net(), o, tested_.device);
+    EXPECT_EQ(recorded.report.replayed, tested_.records) << recorded.report.refusal;
+    EXPECT_EQ(recorded.report.refusal.empty(), tested_.records);
     o.record = false;
-    const Outcome plain = run(plain_net(), o, device_);
+    const Outcome plain = run(plain_net(), o, tested_.device);
     EXPECT_FALSE(plain.report.replayed);
     expect_near(recorded.graph, plain.graph, 1e-3F);
     expect_near(recorded.graph, here.graph, 2e-2F);
@@ -121,46 +121,49 @@ TEST_F(Cuda, FitsAsTheHostDoesRecordedOrNot) {
   }
 }
 
-TEST_F(Cuda, FitsWithDropoutStepByStep) {
-  const Outcome outcome = run(testing::small_net(), options(), device_);
+TEST_F(OnDevice, FitsWithDropoutStepByStep) {
+  const Outcome outcome = run(testing::small_net(), options(), tested_.device);
   EXPECT_FALSE(outcome.report.replayed);
   EXPECT_EQ(outcome.report.refusal, "");
   EXPECT_TRUE(std::isfinite(outcome.report.epoch_losses.back()));
 }
 
-TEST_F(Cuda, FindsALossThatIsNotFinite) {
+TEST_F(OnDevice, FindsALossThatIsNotFinite) {
   FitOptions o = options("sgd");
   o.clip_norm = 0.0;
   o.optimizer.learning_rate = 1e30;
-  EXPECT_THROW(run(plain_net(), o, device_), DivergedError);
+  EXPECT_THROW(run(plain_net(), o, tested_.device), DivergedError);
 }
 
-TEST_F(Cuda, ManyFitsAtOnceDoNotMeet) {
-  const Graph alone = run(plain_net(), options(), device_).graph;
+TEST_F(OnDevice, ManyFitsAtOnceDoNotMeet) {
+  const Graph alone = run(plain_net(), options(), tested_.device).graph;
   std::vector<Outcome> outcomes(6);
   {
     std::vector<std::jthread> threads;
     for (Outcome& outcome : outcomes) {
-      threads.emplace_back([&outcome] { outcome = run(plain_net(), options(), device_); });
+      threads.emplace_back([&outcome] { outcome = run(plain_net(), options(), tested_.device); });
     }
   }
   for (const Outcome& outcome : outcomes) expect_near(outcome.graph, alone, 1e-3F);
 }
 
-TEST_F(Cuda, ExchangesGradientsWithItselfOverNcclAndTheHost) {
-  const Graph alone = run(plain_net(), options(), device_).graph;
+// Of one rank, so that the result is known: by way of the host, and through the device's own group.
+TEST_F(OnDevice, ExchangesGradientsWithItself) {
+  const Graph alone = run(plain_net(), options(), tested_.device).graph;
   local::run_ranks(1, [&](Collective& group) {
-    nccl::Options nccl_options;
-    nccl_options.device = device_.index();
-    const auto devices = nccl::make(group, nccl_options);
+    const auto own = tested_.group ? tested_.group(group) : nullptr;
     FitOptions o = options();
     o.parallel.even_alone = true;
-    for (Collective* exchange : {&group, devices.get()}) {
+    for (Collective* const exchange : {&group, own.get()}) {
+      if (exchange == nullptr) continue;
       o.parallel.group = exchange;
-      o.parallel.wire = exchange == &group ? at::Device(at::kCPU) : device_;
+      o.parallel.wire = exchange == &group ? at::Device(at::kCPU) : tested_.device;
       for (const bool shared : {false, true}) {
-        o.parallel.shared_batch_norm = shared;
-        expect_near(run(plain_net(), o, device_).graph, alone, 1e-3F);
+        for (const bool bf16 : {false, true}) {
+          o.parallel.shared_batch_norm = shared;
+          o.parallel.bf16 = bf16;
+          expect_near(run(plain_net(), o, tested_.device).graph, alone, bf16 ? 3e-2F : 1e-3F);
+        }
       }
     }
   });

@@ -1,0 +1,98 @@
+// What a device without a GPU can show of the code that serves one.
+#include <ATen/ops/equal.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "tests/training/far/far_device.h"
+#include "toy.h"
+#include "training/device.h"
+#include "training/fit.h"
+#include "training/image_loader.h"
+#include "training/losses.h"
+
+namespace fedstill {
+namespace {
+
+class Far : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { device_ = testing::register_far_device(); }
+  static inline at::Device device_ = at::kCPU;
+};
+
+TEST_F(Far, AStepOfAFitLooksAtNoValue) {
+  const Graph graph = testing::small_net();
+  Executor executor(graph, {.device = device_});
+  const int logits = graph.output("logits");
+  testing::ToyBatches source(100);
+  FitOptions options{.epochs = 1, .clip_norm = 1.0};
+  std::int64_t before = 0, during = -1;
+  options.on_event = [&](const FitEvent& event) {
+    if (event.step == 1) before = testing::far_looks();
+    if (event.step == 100) during = testing::far_looks() - before;
+  };
+  fit(executor, std::span(&logits, 1), source, cross_entropy(), options);
+  EXPECT_EQ(during, 4);  // at the 32nd, 64th, 96th and last step
+}
+
+TEST_F(Far, ACheckpointMovesBetweenDevices) {
+  const auto file = std::filesystem::temp_directory_path() /
+                    ("fedstill_far_" + std::to_string(::getpid()) + ".checkpoint");
+  const auto train = [&](at::Device device, std::int64_t stop_after) {
+    Executor executor(testing::small_net(), {.device = device});
+    const int logits = executor.graph().output("logits");
+    testing::ToyBatches source;
+    std::atomic<bool> stop{false};
+    FitOptions options{.epochs = 4, .checkpoint = file, .stop = &stop};
+    options.optimizer.name = "adam";
+    options.on_event = [&](const FitEvent& event) {
+      stop = event.end_of_epoch && event.epoch + 1 == stop_after;
+    };
+    try {
+      fit(executor, std::span(&logits, 1), source, cross_entropy(), options);
+    } catch (const Stopped&) {
+    }
+    return executor.snapshot();
+  };
+  const Graph whole = train(at::kCPU, 0);
+  std::filesystem::remove(file);
+  train(device_, 2);
+  const Graph moved = train(at::kCPU, 0);
+  std::filesystem::remove(file);
+  for (const auto& [name, tensor] : whole.tensors) {
+    const auto left = tensor.values<float>(), right = moved.tensors.at(name).values<float>();
+    for (std::size_t i = 0; i < left.size(); ++i) ASSERT_NEAR(left[i], right[i], 1e-4) << name;
+  }
+}
+
+TEST_F(Far, ImagesThatDoNotFitAreSentBatchByBatch) {
+  auto images = std::make_shared<Images>();
+  images->shape = {.channels = 3, .height = 6, .width = 5};
+  images->pixels.resize(90 * 10);
+  std::iota(images->pixels.begin(), images->pixels.end(), std::uint8_t{0});
+  const ImageView view{images, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}};
+  const LoaderOptions options{{{0.1F, 0.2F, 0.3F}, {1, 1, 1}}, {1, true, 0.5F}, true, device_};
+  const std::vector<std::int64_t> rows{4, 0, 9};
+  std::vector<at::Tensor> loaded;
+  for (const std::int64_t free : {4 * 899, 4 * 900}) {
+    testing::set_far_memory(free);
+    loaded.push_back(empty_images(3, images->shape, options));
+    make_image_loader(view, options)->load(rows, 5, 0, loaded.back());
+  }
+  EXPECT_TRUE(at::equal(loaded[0].cpu(), loaded[1].cpu()));
+}
+
+TEST_F(Far, StreamsAreNotSharedAndRunOut) {
+  {
+    std::vector<std::unique_ptr<DeviceStream>> all;
+    for (int i = 0; i < DeviceStream::kMost; ++i) {
+      all.push_back(std::make_unique<DeviceStream>(device_));
+    }
+    EXPECT_THROW(DeviceStream{device_}, DeviceError);
+    while (!all.empty()) all.pop_back();
+  }
+  EXPECT_NO_THROW(DeviceStream{device_});
+}
+
+}  // namespace
+}  // namespace fedstill

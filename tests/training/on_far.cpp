@@ -1,0 +1,8 @@
+#include "tests/training/far/far_device.h"
+#include "tests/training/on_device.h"
+
+namespace fedstill {
+
+TestedDevice device_under_test() { return {.device = testing::register_far_device()}; }
+
+}  // namespace fedstill
