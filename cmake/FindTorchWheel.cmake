@@ -1,8 +1,9 @@
 # Imported targets for the LibTorch inside the torch wheel: torch_wheel::cpu. The wheel's own CMake config is not used: it demands nvcc.
 find_path(TorchWheel_ROOT NAMES torch/lib/libtorch_cpu.so
   PATHS "${FEDSTILL_DEPS}/torch" NO_DEFAULT_PATH)
-# The CUDA runtime's headers, which even the CPU parts of the wheel bring; nothing of CUDA is linked.
-find_path(TorchWheel_CUDA_INCLUDE NAMES cuda_runtime_api.h
+# The CUDA runtime's headers, which even the CPU parts bring (of an older bootstrap not all: then no step is recorded on a GPU); nothing of
+# CUDA is linked.
+find_path(TorchWheel_CUDA_INCLUDE NAMES crt/host_config.h
   PATHS "${FEDSTILL_DEPS}/torch/nvidia/cu13/include" NO_DEFAULT_PATH)
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(TorchWheel REQUIRED_VARS TorchWheel_ROOT

@@ -9,6 +9,7 @@ packages=(g++ cmake ninja-build pkg-config ccache mold python3 python3-pip
   libgtest-dev libgmock-dev libcereal-dev libprotozero-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev
   libsqlite3-dev libsqlitecpp-dev libzip-dev zlib1g-dev libpng-dev libssl-dev libopenmpi-dev openmpi-bin prometheus-cpp-dev libjs-chart.js dataset-fashion-mnist)
 torch_cpu=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
+cuda_headers=nvidia-cuda-crt==13.0.88  # what the runtime's headers include
 oracles=(numpy onnx onnxruntime safetensors)
 
 say() { printf 'fedstill: %s\n' "$*" >&2; }
@@ -77,11 +78,11 @@ install_torch() {  # install_torch cpu|cuda
   if [ "$1" = cuda ]; then
     [[ $stamp == *"with CUDA" ]] && return 0
     require_disk 12 "LibTorch with CUDA"
-    pip_install torch "torch 2.11.0 with CUDA" torch==2.11.0
+    pip_install torch "torch 2.11.0 with CUDA" torch==2.11.0 "$cuda_headers"
   else
     [ -n "$stamp" ] && return 0
     require_disk 4 "LibTorch"
-    pip_install torch "torch 2.11.0, CPU parts" --no-deps "${torch_cpu[@]}"
+    pip_install torch "torch 2.11.0, CPU parts" --no-deps "${torch_cpu[@]}" "$cuda_headers"
   fi
 }
 
