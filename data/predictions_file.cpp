@@ -172,6 +172,28 @@ void write_predictions_file(const std::filesystem::path& file, const Predictions
   write_file_atomically(file, bytes);
 }
 
+PredictionsShape decode_predictions_shape(std::span<const std::byte> bytes) {
+  PredictionsShape shape{std::string(kHashDigits, '0')};
+  const auto take = [&](std::size_t at, void* to, std::size_t size) {
+    std::memcpy(to, bytes.data() + at, size);
+  };
+  if (bytes.size() >= kHeaderBytes) {
+    take(16, &shape.samples, 8);
+    take(24, &shape.classes, 8);
+    take(32, shape.pool_hash.data(), kHashDigits);
+  }
+  const auto header = bytes.first(std::min(bytes.size(), kHeaderBytes));
+  if (!std::ranges::equal(header, encode_header(shape))) {
+    throw DecodeError("[predictions] the first 128 bytes are not a header of version 1");
+  }
+  try {
+    value_count(shape);
+  } catch (const std::invalid_argument& error) {
+    throw DecodeError(error.what());
+  }
+  return shape;
+}
+
 PoolPredictions decode_predictions(std::span<const std::byte> bytes,
                                    const PredictionsShape& shape) {
   check_size(bytes.size(), shape);

@@ -29,6 +29,10 @@ std::uint64_t predictions_file_bytes(const PredictionsShape& shape);
 void write_predictions_file(const std::filesystem::path& file, const PredictionsShape& shape,
                             std::span<const float> logits, std::span<const float> confidences);
 
+// What the first bytes of a file claim. Throws DecodeError unless they are a header of version 1
+// for at least one sample and class and at most 2^40 values.
+PredictionsShape decode_predictions_shape(std::span<const std::byte> bytes);
+
 // Throws DecodeError unless it is of exactly this shape, every logit finite and within ±10^6, every
 // confidence within [0, 1] and not all of them 1: who is sure of everything says nothing.
 PoolPredictions decode_predictions(std::span<const std::byte> bytes, const PredictionsShape& shape);

@@ -10,6 +10,7 @@
 #include "data/split.h"
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
+#include "model/named_file.h"
 #include "model/sha256.h"
 
 namespace fedstill {
@@ -228,7 +229,9 @@ Split decode_split(std::string_view json) {
 
 Split read_split(const std::filesystem::path& path) {
   const std::vector<std::byte> bytes = read_file(path, kMaxFileBytes);
-  return decode_split({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  return decode_named(path, [&] {
+    return decode_split({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  });
 }
 
 }  // namespace fedstill

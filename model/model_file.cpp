@@ -6,6 +6,7 @@
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
 #include "model/graph_json.h"
+#include "model/named_file.h"
 #include "model/safetensors.h"
 #include "model/sha256.h"
 #include "model/strict_json.h"
@@ -166,7 +167,8 @@ void write_model(const std::filesystem::path& path, const Graph& graph) {
 }
 
 Graph read_model(const std::filesystem::path& path, const ModelFileLimits& limits) {
-  return decode_model(read_file(path, limits.max_file_bytes), limits);
+  return decode_named(path,
+                      [&] { return decode_model(read_file(path, limits.max_file_bytes), limits); });
 }
 
 std::string model_hash(const Graph& graph) { return sha256_hex(encode_model(graph)); }

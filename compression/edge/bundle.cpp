@@ -9,6 +9,7 @@
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
 #include "model/model_file.h"
+#include "model/named_file.h"
 #include "model/sha256.h"
 #include "model/strict_json.h"
 
@@ -166,7 +167,7 @@ void write_bundle(const std::filesystem::path& path, const EdgeBundle& bundle) {
 }
 
 EdgeBundle read_bundle(const std::filesystem::path& path) {
-  return decode_bundle(read_file(path, kMaxBundleBytes));
+  return decode_named(path, [&] { return decode_bundle(read_file(path, kMaxBundleBytes)); });
 }
 
 }  // namespace fedstill

@@ -50,6 +50,19 @@ TEST_F(PredictionsFileTest, RoundTrip) {
   EXPECT_EQ(bytes().size(), predictions_file_bytes(some_shape()));
 }
 
+TEST_F(PredictionsFileTest, TheHeaderTellsTheShape) {
+  EXPECT_EQ(decode_predictions_shape(bytes()), some_shape());
+  const auto whole = bytes();
+  for (std::size_t size = 0; size < 128; ++size) {
+    EXPECT_THROW(decode_predictions_shape(std::span(whole).first(size)), DecodeError) << size;
+  }
+  for (const std::size_t at : {0, 8, 12, 23, 31, 127}) {  // 23, 31: the sign of a count
+    auto changed = whole;
+    changed[at] ^= std::byte{0x80};
+    EXPECT_THROW(decode_predictions_shape(changed), DecodeError) << at;
+  }
+}
+
 TEST_F(PredictionsFileTest, GoldenBytes) {
   std::string expected("FSTLPRED\1\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0", 32);
   expected += std::string(64, 'a') + std::string(32, '\0');

@@ -11,6 +11,11 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const fedstill::PredictionsShape shape{std::string(64, 'a'), 3, 2};
   try {
+    const auto claimed = fedstill::decode_predictions_shape(std::as_bytes(std::span(data, size)));
+    if (claimed.samples < 1 || claimed.classes < 1) std::abort();
+  } catch (const fedstill::DecodeError&) {
+  }
+  try {
     const auto predictions =
         fedstill::decode_predictions(std::as_bytes(std::span(data, size)), shape);
     if (predictions.logits.size() != 6 || predictions.confidences.size() != 3) std::abort();
