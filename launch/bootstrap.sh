@@ -20,6 +20,10 @@ require_system() {
   [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || die "needs Linux on x86-64, this is $(uname -s) on $(uname -m)"
   command -v dpkg-query > /dev/null || die "needs Debian 12, Ubuntu 24.04 or newer (no dpkg here); see CONTRIBUTING.md for the list of libraries"
   . /etc/os-release
+  require_release
+}
+
+require_release() {  # by what /etc/os-release says
   local version=${VERSION_ID:-}  # unset on Debian testing
   case "$ID:${version%%.*}" in
     debian:[1-9]|debian:10|debian:11) die "needs Debian 12 or newer, this is ${PRETTY_NAME}" ;;
@@ -65,7 +69,7 @@ pip_install() {  # pip_install FOLDER STAMP ARGUMENTS...
   rm -rf "$folder.partial"
   mkdir -p "$FEDSTILL_DEPS/tmp"  # pip unpacks where the disk was checked
   TMPDIR=$FEDSTILL_DEPS/tmp python3 -m pip install --quiet --no-cache-dir --disable-pip-version-check --no-warn-script-location --target "$folder.partial" "$@" > "$FEDSTILL_DEPS/pip.log" 2>&1 \
-    || { rm -rf "$folder.partial"; die "download failed: $(grep -m 1 -i error "$FEDSTILL_DEPS/pip.log" || tail -n 1 "$FEDSTILL_DEPS/pip.log") (whole log: $FEDSTILL_DEPS/pip.log)"; }
+    || { rm -rf "$folder.partial" "$FEDSTILL_DEPS/tmp"; die "download failed: $(grep -m 1 -i error "$FEDSTILL_DEPS/pip.log" || tail -n 1 "$FEDSTILL_DEPS/pip.log") (whole log: $FEDSTILL_DEPS/pip.log)"; }
   printf '%s\n' "$stamp" > "$folder.partial/.stamp"
   rm -rf "$folder"
   mv "$folder.partial" "$folder"
@@ -96,12 +100,25 @@ configure() {
   printf '%s\n' "$FEDSTILL_DEPS $werror" > "$stamp"
 }
 
+is_complete() {  # is_complete cpu|cuda [oracles]: nothing is left to install
+  local stamp
+  stamp=$(cat "$FEDSTILL_DEPS/torch/.stamp" 2> /dev/null || true)
+  [ -z "$(missing_packages)" ] && [ -n "$stamp" ] || return 1
+  [ "$1" != cuda ] || [[ $stamp == *"with CUDA" ]] || return 1
+  [ "${2:-}" != oracles ] || [ "$(cat "$FEDSTILL_DEPS/oracles/.stamp" 2> /dev/null)" = "${oracles[*]}" ]
+}
+
+# One at a time installs into $FEDSTILL_DEPS. Where it is another user's it is used as it is, if nothing is missing.
+lock_deps() {  # lock_deps cpu|cuda [oracles]
+  if { exec 8> "$FEDSTILL_DEPS/.lock"; } 2> /dev/null; then flock 8
+  elif ! is_complete "$@"; then die "cannot write in $FEDSTILL_DEPS, where something is missing (FEDSTILL_DEPS may point elsewhere)"; fi
+}
+
 # set_up cpu|cuda [oracles]: everything a build needs. Where nothing is missing it only looks.
 set_up() {
   mkdir -p "$FEDSTILL_DEPS" 2> /dev/null || die "cannot create $FEDSTILL_DEPS (FEDSTILL_DEPS may point elsewhere)"
   require_system
-  exec 8> "$FEDSTILL_DEPS/.lock"
-  flock 8
+  lock_deps "$@"
   install_packages
   install_torch "$1"
   [ "${2:-}" != oracles ] || pip_install oracles "${oracles[*]}" "${oracles[@]}"
