@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
 
 #include "launch/bench/command_line_bench.h"
 #include "launch/command_line_options.h"
@@ -49,7 +51,8 @@ void add_run_options(CLI::App& app, SimulateCommand& c) {
   app.add_option("--workers", c.workers, "clients trained at once (default: one per core)");
   app.add_option("--seed", c.seed, "short for --set run.seed=SEED");
   add_assignments(app, c.assignments);
-  app.add_flag("--print-job", c.print_job, "write the effective job to stdout and stop");
+  app.add_flag("--print-job", c.print_job,
+               "write the effective job to stdout and stop; with --json as a JSON object");
   add_quiet(app, c.quiet);
   add_json(app, c.json);
 }
@@ -95,10 +98,15 @@ void add_mpi(CLI::App& root, MpiCommand& c) {
 
 void add_inspect(CLI::App& root, InspectCommand& c) {
   CLI::App& app = *root.add_subcommand("inspect", "show what is in a file that fedstill wrote");
-  app.add_option("file", c.file, "model, checkpoint, split, prediction cache, bundle or report")
+  app.add_option("file", c.file, "the file, or the folder of a finished run for its report")
       ->required();
   add_json(app, c.json);
-  app.footer("Example:\n  fedstill inspect runs/first/bundle.fsb");
+  app.footer(
+      R"(What is read: models, updates and students (.safetensors), bundles, ONNX files, splits, prediction
+caches, predictions files, checkpoints, reports, results of fedavg, jobs, events, metrics, audit logs.
+
+Example:
+  fedstill inspect runs/first/bundle.fsb)");
 }
 
 void add_predict(CLI::App& root, PredictCommand& c) {
@@ -118,7 +126,25 @@ void add_evaluate(CLI::App& root, EvaluateCommand& c) {
   add_json(app, c.json);
   app.footer(
       "Example:\n  fedstill evaluate runs/first/bundle.fsb --data fashion-mnist\n\nA model file is "
-      "normalised as the run beside it was.");
+      "normalised as the run beside it was; away from its run, as the training images of --data "
+      "are, with a warning.");
+}
+
+// CLI11 takes a number beyond 64 bits for the last one that fits.
+std::string find_overflow(const std::string& text) {
+  errno = 0;
+  std::strtoll(text.c_str(), nullptr, 0);
+  return errno == ERANGE ? text + " does not fit in 64 bits" : "";
+}
+
+void refuse_overflow(CLI::App& app) {
+  for (CLI::Option* const option : app.get_options()) {
+    const bool is_integer = option->get_type_name().find("INT") != std::string::npos;
+    if (is_integer) option->check(CLI::Validator(find_overflow, ""));
+  }
+  for (CLI::App* const sub : app.get_subcommands([](CLI::App*) { return true; })) {
+    refuse_overflow(*sub);
+  }
 }
 
 void add_all(CLI::App& root, Commands& c) {
@@ -134,9 +160,13 @@ void add_all(CLI::App& root, Commands& c) {
   add_bench_commands(root, c.bench);
   CLI::App& completion = *root.add_subcommand("completion", "shell completion script");
   completion.add_option("shell", c.completion.shell, "bash, zsh or fish")->required();
-  completion.footer("Example:\n  source <(fedstill completion bash)");
+  completion.footer(
+      "Example:\n  source <(fedstill completion bash)\n\nThe script completes the word fedstill: "
+      "the "
+      "program has to be on PATH.");
   CLI::App& version = *root.add_subcommand("version", "version of fedstill and its libraries");
   add_json(version, c.version.json);
+  refuse_overflow(root);
 }
 
 Command chosen(const CLI::App& root, Commands& c) {

@@ -36,30 +36,30 @@ void print(nlohmann::json data, const std::string& text, bool as_json) {
   std::cout << (as_json ? json_text(data, 1) + "\n" : printable_lines(text));
 }
 
+// To be edited, or for scripts.
+void print_job(const Job& job, bool as_json) {
+  if (as_json) return print({{"job", job_json(job)}, {"job_hash", job_hash(job)}}, "", true);
+  std::cout << write_job(job);
+}
+
 void run(const SimulateCommand& command) {
-  if (command.print_job) {
-    std::cout << write_job(effective_job(command));
-    return;
-  }
+  if (command.print_job) return print_job(effective_job(command), command.json);
   Progress progress(std::cerr, terminal_progress(command.quiet));
-  nlohmann::json report = simulate(command, progress, stop_requested());
+  nlohmann::json report = simulate(command, progress, stop_at_signals());
   report.erase("samples");
   print(report, summary_text(report), command.json);
 }
 
 void run(const FedAvgCommand& command) {
-  if (command.print_job) {
-    std::cout << write_job(effective_job(command));
-    return;
-  }
+  if (command.print_job) return print_job(effective_job(command), command.json);
   Progress progress(std::cerr, terminal_progress(command.quiet));
-  const nlohmann::json found = fedavg(command, progress, stop_requested());
+  const nlohmann::json found = fedavg(command, progress, stop_at_signals());
   print(found, fedavg_text(found), command.json);
 }
 
 void run(const MpiCommand& command) {
   Progress progress(std::cerr, terminal_progress(command.quiet));
-  nlohmann::json report = run_on_ranks(command, progress, stop_requested());
+  nlohmann::json report = run_on_ranks(command, progress, stop_at_signals());
   if (report.is_null()) return;  // rank 0 tells
   report.erase("samples");
   print(report, summary_text(report), command.json);
@@ -77,19 +77,22 @@ void run(const PredictCommand& command) {
 
 void run(const EvaluateCommand& command) {
   const nlohmann::json found = evaluate_file(command.model, command.data, command.device);
+  if (found.contains("warning")) {
+    std::cerr << "fedstill: warning: " << printable(found.at("warning")) << "\n";
+  }
   print(found, evaluation_text(found), command.json);
 }
 
 void run(const CoordinatorCommand& command) {
   Progress progress(std::cerr, terminal_progress(command.quiet));
-  nlohmann::json report = serve(command, progress, stop_requested());
+  nlohmann::json report = serve(command, progress, stop_at_signals());
   report.erase("samples");
   print(report, summary_text(report), command.json);
 }
 
 void run(const ClientCommand& command) {
   Progress progress(std::cerr, terminal_progress(command.quiet));
-  const nlohmann::json result = run_site(command, progress, stop_requested());
+  const nlohmann::json result = run_site(command, progress, stop_at_signals());
   print(result, "bundle " + result.at("bundle").get<std::string>() + "\n", command.json);
 }
 
@@ -104,7 +107,7 @@ ExitCode run(const PreflightCommand& command) {
 }
 
 void run(const AdminCommand& command) {
-  if (command.watch) return watch_coordinator(command, stop_requested());
+  if (command.watch) return watch_coordinator(command, stop_at_signals());
   const nlohmann::json reply = ask_coordinator(command);
   print(reply, command.json ? "" : answer_text(command.what, reply), command.json);
 }
@@ -125,7 +128,7 @@ void run(const CertCommand& command) {
 }
 
 void run(const BenchCommand& command) {
-  const BenchResult found = run_bench(command, stop_requested());
+  const BenchResult found = run_bench(command, stop_at_signals());
   if (found.data.is_null()) return;  // rank 0 tells
   print(found.data, found.text, found.json);
 }

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 
 #include "compression/edge/bundle.h"
 #include "compression/edge/classify.h"
@@ -73,15 +74,16 @@ std::vector<std::int64_t> of_bundle(const EdgeBundle& bundle, const fs::path& pa
   return {found.begin(), found.end()};
 }
 
-Normalisation normalisation_beside(const fs::path& model, const Dataset& train) {
+// As the run that the model lies in normalised its images, if it lies in one.
+std::optional<Normalisation> normalisation_beside(const fs::path& model, const Dataset& train) {
   fs::path folder = fs::absolute(model).parent_path();
   for (int i = 0; i < kFoldersUp; ++i, folder = folder.parent_path()) {
     if (!fs::exists(folder / "bundle.fsb")) continue;
     const EdgeBundle bundle = read_bundle(folder / "bundle.fsb");
     if (bundle.mean.size() != static_cast<std::size_t>(train.images->shape.channels)) break;
-    return {bundle.mean, bundle.deviation};
+    return Normalisation{bundle.mean, bundle.deviation};
   }
-  return measure_normalisation(whole(train));
+  return std::nullopt;
 }
 
 // A file may name any node as its output, or none.
@@ -99,13 +101,13 @@ std::int64_t classes_of(const Graph& graph, const fs::path& path) {
 }
 
 std::vector<std::int64_t> of_model(const fs::path& path, const TrainTest& data,
-                                   const std::string& source, at::Device device) {
+                                   const std::string& source, const Normalisation& normalisation,
+                                   at::Device device) {
   const Graph graph = read_model(path);
   check_fits(graph, classes_of(graph, path), data.test, source);
   const std::vector<std::string> outputs{"logits"};
   set_thread_count(usable_cores());
-  const auto scores = predict(graph, outputs, whole(data.test),
-                              normalisation_beside(path, data.train), {.device = device});
+  const auto scores = predict(graph, outputs, whole(data.test), normalisation, {.device = device});
   const at::Tensor top = scores.front().argmax(1).contiguous();
   return {top.const_data_ptr<std::int64_t>(), top.const_data_ptr<std::int64_t>() + top.numel()};
 }
@@ -133,20 +135,42 @@ json score(const std::vector<std::int64_t>& found, const Dataset& test) {
           {"per_class", per_class}};
 }
 
+json evaluate_bundle(const fs::path& path, const TrainTest& data, const std::string& source) {
+  const EdgeBundle bundle = read_bundle(path);
+  json out = score(of_bundle(bundle, path, data.test, source), data.test);
+  out["normalisation"] = "bundle";
+  const std::string warning = find_other_classes(bundle, data.test, source);
+  if (!warning.empty()) out["warning"] = warning;
+  return out;
+}
+
+json evaluate_model(const fs::path& path, const TrainTest& data, const std::string& source,
+                    const std::string& device) {
+  const auto beside = normalisation_beside(path, data.train);
+  const Normalisation used = beside ? *beside : measure_normalisation(whole(data.train));
+  json out = score(of_model(path, data, source, used, open_device(device)), data.test);
+  out["normalisation"] = beside ? "run" : "measured";
+  if (!beside) {
+    out["warning"] = "found no bundle.fsb of the run that made " + path.string() +
+                     ": its images are normalised as the training images of " + source +
+                     " are, which need not be as the run did";
+  }
+  return out;
+}
+
 }  // namespace
 
 json evaluate_file(const fs::path& model, const std::string& source, const std::string& device) {
-  const bool is_bundle = file_kind(model) == FileKind::kBundle;
-  const TrainTest data = read_source(source);
-  json out;
-  if (is_bundle) {
-    const EdgeBundle bundle = read_bundle(model);
-    out = score(of_bundle(bundle, model, data.test, source), data.test);
-    const std::string warning = find_other_classes(bundle, data.test, source);
-    if (!warning.empty()) out["warning"] = warning;
-  } else {
-    out = score(of_model(model, data, source, open_device(device)), data.test);
+  const FileKind kind = file_kind(model);
+  const bool is_bundle = kind == FileKind::kBundle;
+  if (!is_bundle && kind != FileKind::kModel) {
+    throw DecodeError("[evaluate] " + model.string() + ": found a file of the kind " +
+                      std::string(kind_name(kind)) +
+                      ", expected a bundle or a model (safetensors)");
   }
+  const TrainTest data = read_source(source);
+  json out = is_bundle ? evaluate_bundle(model, data, source)
+                       : evaluate_model(model, data, source, device);
   out["model"] = model.string();
   out["kind"] = is_bundle ? "bundle" : "model";
   out["data"] = source;
@@ -165,11 +189,7 @@ std::string evaluation_text(const json& evaluation) {
   std::snprintf(text, sizeof(text), "%6.2f %%  of %s test images\n",
                 100.0 * evaluation.at("test_accuracy").get<double>(),
                 std::to_string(evaluation.at("images").get<std::int64_t>()).c_str());
-  out += text;
-  if (evaluation.contains("warning")) {
-    out += "warning: " + printable(evaluation.at("warning")) + "\n";
-  }
-  return out;
+  return out + text;
 }
 
 }  // namespace fedstill

@@ -33,14 +33,25 @@ std::string io_hint(const std::error_code& code) {
     return "free some space, then go on with simulate --resume";
   }
   if (code == std::errc::permission_denied || code == std::errc::read_only_file_system) {
-    return "choose a folder you may write with --run";
+    return "choose a folder that you may write to";
   }
   if (code == std::errc::no_such_file_or_directory) return "check the path";
   if (code == std::errc::not_a_directory || code == std::errc::file_exists) {
-    return "a part of this path is a file; choose another with --run";
+    return "a part of this path is a file; choose another path";
   }
   if (code == std::errc::resource_unavailable_try_again) return "wait for it, or stop it first";
   return "";
+}
+
+// Where the message begins with another origin than the job's, keys do not help.
+std::string job_hint(const std::string& what) {
+  if (what.starts_with("[run]")) return "";
+  return "fedstill simulate --print-job shows every key and its values";
+}
+
+std::string data_hint(const std::string& what) {
+  const bool is_image = what.starts_with("[png]") || what.starts_with("[predict]");
+  return is_image ? "is it a PNG or IDX image file?" : "check data.source, or the file";
 }
 
 const Failure kOutOfMemory{ExitCode::kIo, "out of memory",
@@ -96,10 +107,9 @@ Failure describe(const std::exception_ptr& error) {
   } catch (const UsageError& e) {
     return {ExitCode::kUsage, e.what(), "see fedstill COMMAND --help"};
   } catch (const JobError& e) {
-    return {ExitCode::kJob, e.what(),
-            "fedstill simulate --print-job shows every key and its values"};
+    return {ExitCode::kJob, e.what(), job_hint(e.what())};
   } catch (const DataError& e) {
-    return {ExitCode::kData, e.what(), "check data.source, or the file"};
+    return {ExitCode::kData, e.what(), data_hint(e.what())};
   } catch (const DecodeError& e) {
     return {ExitCode::kDamagedFile, e.what(), "damaged, or not the file that was meant"};
   } catch (const GateError& e) {

@@ -32,6 +32,28 @@ bool contains(const std::string& bytes, const char* text) {
   return bytes.find(text) != std::string::npos;
 }
 
+// state/NAME.json of a run; a coordinator's whole folder may be called state too.
+bool is_state(const std::filesystem::path& path) {
+  const auto name = path.filename();
+  return path.extension() == ".json" &&
+         std::filesystem::absolute(path).parent_path().filename() == "state" &&
+         name != "report.json" && name != "split.json" && name != "fedavg.json";
+}
+
+// What fedstill writes too, but for others than `inspect`; or nothing.
+std::string find_other_use(const std::filesystem::path& path, const std::string& bytes) {
+  if (bytes.empty()) return "is empty";
+  if (is_state(path)) return "is part of a run's state; not for inspect";
+  if (bytes.starts_with("SQLite format 3")) {
+    return "is a database, part of a run's state; not for inspect";
+  }
+  if (bytes.starts_with("<!DOCTYPE html>") || bytes.starts_with("<!doctype html>")) {
+    return "is a report for a browser; report.json beside it is for inspect";
+  }
+  if (bytes.starts_with("<svg")) return "is a picture for a browser; not for inspect";
+  return "";
+}
+
 }  // namespace
 
 std::string_view kind_name(FileKind kind) {
@@ -60,15 +82,24 @@ std::string_view kind_name(FileKind kind) {
       return "events";
     case FileKind::kMetrics:
       return "metrics";
+    case FileKind::kAudit:
+      return "audit log";
+    case FileKind::kSaid:
+      return "predictions";
   }
   return "";
 }
 
 FileKind file_kind(const std::filesystem::path& path) {
   const std::string bytes = first_bytes(path);
+  if (const std::string use = find_other_use(path, bytes); !use.empty()) {
+    throw DecodeError("[file] " + path.string() + " " + use);
+  }
   if (bytes.starts_with("PK\x03\x04")) return FileKind::kBundle;
   if (bytes.starts_with("fedstill-fit-")) return FileKind::kCheckpoint;
   if (bytes.starts_with("FSPREDIC")) return FileKind::kCache;
+  if (bytes.starts_with("FSTLPRED")) return FileKind::kSaid;
+  if (bytes.starts_with("{\"seq\":") && contains(bytes, "\"previous\":")) return FileKind::kAudit;
   // safetensors: the length of the header, then the header, a JSON object.
   if (bytes.size() > 8 && bytes[8] == '{' && contains(bytes, "__metadata__")) {
     const bool has_labels =

@@ -7,19 +7,23 @@
 #include "aggregation/prediction_cache.h"
 #include "compression/edge/bundle.h"
 #include "data/lesson.h"
+#include "data/predictions_file.h"
 #include "data/split.h"
 #include "launch/fedavg.h"
 #include "launch/file_kind.h"
 #include "launch/inspect_graph.h"
 #include "launch/inspect_onnx.h"
 #include "launch/job_file.h"
+#include "launch/json_complaint.h"
 #include "launch/outside_text.h"
 #include "launch/progress.h"
 #include "launch/report.h"
+#include "launch/sites/audit.h"
 #include "launch/text_table.h"
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
 #include "model/model_file.h"
+#include "model/named_file.h"
 #include "model/sha256.h"
 #include "model/strict_json.h"
 #include "training/checkpoint.h"
@@ -127,7 +131,8 @@ Inspection cache(const fs::path& path) {
 }
 
 Inspection checkpoint(const fs::path& path) {
-  const Checkpoint c = decode_checkpoint(read_file(path, kMaxBytes));
+  const Checkpoint c =
+      decode_named(path, [&] { return decode_checkpoint(read_file(path, kMaxBytes)); });
   json identity = json::object();
   std::vector<std::vector<std::string>> rows{{"fact", "value"}};
   for (const auto& fact : c.identity) {
@@ -157,7 +162,7 @@ Inspection result(std::string_view text, const std::string& origin,
     std::string told = summary(data);
     return {std::move(data), std::move(told)};
   } catch (const json::exception& error) {
-    throw DecodeError("[report] " + origin + ": " + error.what());
+    throw DecodeError("[report] " + origin + ": " + complaint_of(error));
   }
 }
 
@@ -173,6 +178,23 @@ Inspection lines(const fs::path& path, std::int64_t heading, const char* what) {
   const auto bytes = read_file(path, kMaxBytes);
   const std::int64_t count = std::count(bytes.begin(), bytes.end(), std::byte{'\n'}) - heading;
   return {{{"lines", count}}, grouped(count) + " " + what + "\n"};
+}
+
+Inspection audit(const fs::path& path) {
+  json data = verify_audit(path);
+  std::string text = audit_text(data);
+  return {std::move(data), std::move(text)};
+}
+
+Inspection said(const fs::path& path) {
+  const auto bytes = read_file(path, kMaxBytes);
+  return decode_named(path, [&]() -> Inspection {
+    const PredictionsShape shape = decode_predictions_shape(bytes);
+    decode_predictions(bytes, shape);  // what its reader would refuse
+    return {{{"pool", shape.pool_hash}, {"samples", shape.samples}, {"classes", shape.classes}},
+            grouped(shape.samples) + " images, " + std::to_string(shape.classes) +
+                " classes, pool " + printable(shape.pool_hash) + "\n"};
+  });
 }
 
 Inspection contents(const fs::path& path, FileKind kind) {
@@ -194,15 +216,30 @@ Inspection contents(const fs::path& path, FileKind kind) {
     case FileKind::kFedAvg:
       return result(text_in(path), path.string(), fedavg_text);
     case FileKind::kOnnx:
-      return inspect_onnx(decode_onnx_summary(read_file(path, kMaxBytes)));
+      return inspect_onnx(
+          decode_named(path, [&] { return decode_onnx_summary(read_file(path, kMaxBytes)); }));
     case FileKind::kJob:
       return job(path);
     case FileKind::kEvents:
       return lines(path, 0, "events, one JSON object a line");
     case FileKind::kMetrics:
       return lines(path, 1, "rows, one for each epoch");
+    case FileKind::kAudit:
+      return audit(path);
+    case FileKind::kSaid:
+      return said(path);
   }
   return {};
+}
+
+// A folder stands for the result of its run.
+fs::path result_in(const fs::path& run) {
+  for (const char* name : {"report.json", "fedavg.json"}) {
+    if (fs::exists(run / name)) return run / name;
+  }
+  if (!fs::exists(run / "job.toml")) return run / "report.json";  // which is told to be missing
+  throw JobError("[run] " + run.string() +
+                 " is not finished: it has no report.json yet; inspect reads its single files");
 }
 
 }  // namespace
@@ -212,7 +249,7 @@ Inspection inspect_report(std::string_view text, const std::string& origin) {
 }
 
 Inspection inspect(const fs::path& path) {
-  const fs::path file = fs::is_directory(path) ? path / "report.json" : path;
+  const fs::path file = fs::is_directory(path) ? result_in(path) : path;
   const FileKind kind = file_kind(file);
   Inspection out = contents(file, kind);
   const std::string sha256 = sha256_hex_of_file(file);

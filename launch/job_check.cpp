@@ -1,10 +1,13 @@
 #include "launch/job_check.h"
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "launch/machine.h"
+#include "launch/suggestion.h"
 #include "model/zoo.h"
 #include "training/device.h"
 
@@ -21,6 +24,17 @@ void check_device(const std::string& name) {
   }
 }
 
+// Whether it is there shows when it is read.
+void check_source(const std::string& source) {
+  constexpr std::array<std::string_view, 5> kKinds{"fashion-mnist", "mnist", "idx", "cifar10",
+                                                   "synthetic"};
+  const std::string kind = source.substr(0, source.find(':'));
+  if (std::ranges::find(kKinds, kind) != kKinds.end()) return;
+  contradiction("data.source = \"" + source + "\" is not known" + did_you_mean(kind, kKinds) +
+                "; known: fashion-mnist, mnist:DIR, idx:DIR, cifar10:DIR, "
+                "synthetic[:CLASSESxCHANNELSxHEIGHTxWIDTH]");
+}
+
 }  // namespace
 
 void check_fits(const std::string& setting, const std::string& model, const Dataset& train) {
@@ -33,6 +47,7 @@ void check_fits(const std::string& setting, const std::string& model, const Data
 
 void check_job(const Job& job) {
   check_device(job.run.device);
+  check_source(job.data.source);
   const auto& c = job.clients;
   if (c.count * c.minimum > job.data.private_count) {
     contradiction("clients.count × clients.minimum = " + std::to_string(c.count * c.minimum) +
@@ -67,6 +82,12 @@ void check_job_against(const Job& job, const Dataset& train) {
   if (job.clients.split == "classes" && job.clients.classes > train.classes()) {
     contradiction("clients.classes = " + std::to_string(job.clients.classes) + ", but " +
                   job.data.source + " has " + std::to_string(train.classes()) + " classes");
+  }
+  if (job.clients.split == "classes" && job.clients.count * job.clients.classes < train.classes()) {
+    contradiction("clients.count × clients.classes = " +
+                  std::to_string(job.clients.count * job.clients.classes) + ", but " +
+                  job.data.source + " has " + std::to_string(train.classes()) +
+                  " classes, and each needs a client");
   }
   if (job.clients.split == "shards" &&
       job.clients.count * job.clients.shards > job.data.private_count) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "launch/job_text.h"
 #include "launch/settings.h"
@@ -170,6 +171,13 @@ toml::table parse_assigned(const Setting& setting, const std::string& value,
   return table;
 }
 
+std::vector<std::byte> read_job_file(const std::filesystem::path& path) try {
+  return read_file(path, kMaxJobBytes);
+} catch (const std::system_error& error) {
+  if (error.code() == std::errc::permission_denied) throw;
+  throw JobError("[job] cannot read " + path.string() + ": " + error.code().message());
+}
+
 std::string hash_of(const Job& job, const std::function<bool(const Setting&)>& counts) {
   Job copy = job;
   std::string text;
@@ -216,7 +224,7 @@ void apply_toml(Job& job, std::string_view text, const std::string& origin) {
 }
 
 void apply_job_file(Job& job, const std::filesystem::path& path) {
-  const auto bytes = read_file(path, kMaxJobBytes);
+  const auto bytes = read_job_file(path);
   apply_toml(job, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
 }
 

@@ -43,7 +43,7 @@ int report_failure(const Failure& failure, bool as_json) {
 int main(int argc, char** argv) {
   try {
     fedstill::tune_allocator();
-    fedstill::install_stop_signals();
+    fedstill::ignore_failing_writes();
     const fedstill::ExitCode code = fedstill::run_command(fedstill::parse_command_line(argc, argv));
     std::cout.flush();
     if (!std::cout) throw std::system_error(errno, std::generic_category(), "[stdout]");

@@ -5,15 +5,18 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <system_error>
 
 #include "compression/edge/bundle.h"
 #include "compression/edge/classify.h"
 #include "data/data_error.h"
 #include "data/readers.h"
+#include "launch/file_kind.h"
 #include "launch/outside_text.h"
 #include "launch/png_image.h"
 #include "launch/run_bundle.h"
 #include "model/atomic_file.h"
+#include "model/decode_error.h"
 
 namespace fedstill {
 namespace {
@@ -32,6 +35,22 @@ Images read_images(const fs::path& path, std::int64_t channels) {
   const auto* first = reinterpret_cast<const std::uint8_t*>(bytes.data());
   auto plain = inflate_if_gzip({first, first + bytes.size()}, kMaxIdxBytes, path.string());
   return decode_idx_images(plain, path.string());
+}
+
+// An image that cannot be read is the user's data, like one that cannot be decoded.
+Images images_of(const fs::path& path, std::int64_t channels) {
+  try {
+    return read_images(path, channels);
+  } catch (const std::system_error& error) {
+    throw DataError("[predict] cannot read " + path.string() + ": " + error.code().message());
+  }
+}
+
+void check_kind(const fs::path& path) {
+  const FileKind kind = file_kind(path);
+  if (kind == FileKind::kBundle) return;
+  throw DecodeError("[predict] " + path.string() + ": found a file of the kind " +
+                    std::string(kind_name(kind)) + ", expected a bundle (bundle.fsb)");
 }
 
 std::string sizes(const SampleShape& shape) {
@@ -65,11 +84,12 @@ nlohmann::json one(const std::string& name, std::span<const float> logits,
 }  // namespace
 
 nlohmann::json predict_files(const fs::path& bundle_path, const std::vector<fs::path>& images) {
+  check_kind(bundle_path);
   const EdgeBundle bundle = read_bundle(bundle_path);
   nlohmann::json out{{"status", "success"}, {"bundle", bundle_path.string()}};
   auto& list = out["images"] = nlohmann::json::array();
   for (const auto& path : images) {
-    const Images found = read_images(path, bundle.model.graph.input_shape().front());
+    const Images found = images_of(path, bundle.model.graph.input_shape().front());
     check_shape(found, bundle, path);
     const auto size = static_cast<std::size_t>(found.pixels_per_image());
     const PixelSource pixels = [&](std::int64_t i) {

@@ -12,9 +12,12 @@
 #include <vector>
 
 #include "launch/job_file.h"
+#include "launch/json_complaint.h"
 #include "launch/outside_text.h"
+#include "launch/settings.h"
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
+#include "model/strict_json.h"
 
 namespace fedstill {
 namespace {
@@ -94,6 +97,41 @@ void sweep(const fs::path& folder) {
   for (const auto& path : unfinished) fs::remove(path);
 }
 
+// Somebody's job file alone makes no run of the folder it lies in.
+void check_is_run(const fs::path& folder) {
+  std::error_code ignored;
+  if (!fs::exists(folder / "job.toml", ignored)) {
+    throw JobError("[run] " + folder.string() + " holds no run: job.toml is missing");
+  }
+  if (fs::exists(folder / "lock", ignored) && fs::is_directory(folder / "state", ignored)) return;
+  throw JobError("[run] " + folder.string() +
+                 " holds a job.toml but no run: lock or state is missing; a new run takes the job "
+                 "file and another folder");
+}
+
+// The settings that results depend on, each as TOML writes it.
+nlohmann::json begun_with(Job job) {
+  nlohmann::json out = nlohmann::json::object();
+  for (const auto& setting : settings_of(job)) {
+    if (setting.changes_result) out[setting.name()] = toml_value(setting);
+  }
+  return out;
+}
+
+// What is finished was made with the job of the beginning. A run of an older fedstill does not say.
+void check_began_with(const RunFolder& run, const Job& job) {
+  const nlohmann::json found = begun_with(job);
+  run.recall("begun", [&](const nlohmann::json& saved) {
+    for (const auto& [name, value] : found.items()) {
+      if (!saved.contains(name) || saved.at(name) == value) continue;
+      throw JobError("[run] " + run.file("job.toml").string() +
+                     " is not the job that the run began with: " + name + " = " +
+                     value.get<std::string>() + ", it began with " +
+                     shown(saved.at(name).get<std::string>()));
+    }
+  });
+}
+
 }  // namespace
 
 RunFolder RunFolder::create(const fs::path& folder, const Job& job) {
@@ -114,6 +152,7 @@ RunFolder RunFolder::begin(const fs::path& folder, bool created, const Job& job)
   check_holds_no_run(folder);
   try {
     for (const char* part : {"clients", "cache", "state"}) make_folder(folder / part);
+    run.remember("begun", begun_with(job));
     write_file_atomically(run.file("job.toml"), write_job(job));
   } catch (...) {
     std::error_code ignored;
@@ -124,13 +163,11 @@ RunFolder RunFolder::begin(const fs::path& folder, bool created, const Job& job)
 }
 
 RunFolder RunFolder::reopen(const fs::path& folder, Job& job) {
-  std::error_code ignored;
-  if (!fs::exists(folder / "job.toml", ignored)) {
-    throw JobError("[run] " + folder.string() + " holds no run: job.toml is missing");
-  }
+  check_is_run(folder);
   RunFolder run(folder, lock_folder(folder));
   sweep(folder);
   apply_job_file(job, run.file("job.toml"));
+  check_began_with(run, job);
   return run;
 }
 
@@ -184,7 +221,7 @@ bool RunFolder::recall(const std::string& name,
     take(*value);
   } catch (const nlohmann::json::exception& error) {
     throw DecodeError("[run] " + (path_ / "state" / (name + ".json")).string() + ": " +
-                      error.what());
+                      complaint_of(error));
   }
   return true;
 }

@@ -18,9 +18,7 @@ extern "C" void on_stop_signal(int) {
 
 }  // namespace
 
-std::atomic<bool>& stop_requested() { return g_stop; }
-
-void install_stop_signals() {
+std::atomic<bool>& stop_at_signals() {
   struct sigaction action {};
   action.sa_handler = on_stop_signal;
   ::sigemptyset(&action.sa_mask);
@@ -28,8 +26,12 @@ void install_stop_signals() {
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
   ::sigaction(SIGUSR1, &action, nullptr);  // what Slurm sends before the time is up
+  return g_stop;
+}
+
+void ignore_failing_writes() {
   ::signal(SIGPIPE, SIG_IGN);
-  ::signal(SIGXFSZ, SIG_IGN);  // a write then fails with an error that can be told
+  ::signal(SIGXFSZ, SIG_IGN);
 }
 
 }  // namespace fedstill

@@ -4,9 +4,13 @@
 
 namespace fedstill {
 
-// Set by SIGINT and SIGTERM: work stops at the next step with its state on disk. A second signal
-// ends the process at once with ExitCode::kInterrupted.
-std::atomic<bool>& stop_requested();
-void install_stop_signals();
+// For work that looks at the flag: from here on SIGINT, SIGTERM and SIGUSR1 set it, and the work
+// stops at the next step with its state on disk. A second signal ends the process at once with
+// ExitCode::kInterrupted. Everywhere else the first one ends it, as the system does.
+std::atomic<bool>& stop_at_signals();
+
+// A write to a closed pipe or beyond the limit of a file is an error that can be told, not a
+// signal.
+void ignore_failing_writes();
 
 }  // namespace fedstill

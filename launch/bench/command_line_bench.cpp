@@ -89,6 +89,11 @@ DistributedDataParallel needs a Python that imports torch: FEDSTILL_BENCH_PYTHON
 void add_bench_commands(CLI::App& root, BenchCommands& commands) {
   CLI::App& bench = *root.add_subcommand("bench", "measure this machine beside other programs");
   bench.require_subcommand(1);
+  bench.footer(R"(Examples:
+  fedstill bench simulate --workload W1 --alone
+  fedstill bench distill --ranks 1,2,4 --plot scaling.svg
+
+fedstill bench simulate --help and fedstill bench distill --help tell the rest.)");
   add_simulate_bench(bench, commands.simulate);
   add_distill_bench(bench, commands.distill);
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <limits>
 
 #include "launch/completion.h"
 #include "tests/launch/process.h"
@@ -39,6 +40,18 @@ TEST(CommandLine, SimulateTakesEverything) {
   EXPECT_EQ(c.device, "cuda:1");
   EXPECT_TRUE(c.json);
   EXPECT_TRUE(c.quiet);
+}
+
+TEST(CommandLine, ANumberBeyond64BitsIsRefused) {
+  for (const std::vector<const char*>& words : std::vector<std::vector<const char*>>{
+           {"simulate", "--seed", "9223372036854775808"},
+           {"fedavg", "--workers", "99999999999999999999"},
+           {"cert", "init", "x", "--days", "-9223372036854775809"},
+           {"bench", "simulate", "--seed", "99999999999999999999"}}) {
+    EXPECT_THAT(usage_error(words), HasSubstr("does not fit in 64 bits")) << words.front();
+  }
+  const auto c = std::get<SimulateCommand>(parse({"simulate", "--seed", "9223372036854775807"}));
+  EXPECT_EQ(c.seed, std::numeric_limits<std::int64_t>::max());
 }
 
 TEST(CommandLine, ADeviceIsTheCpuOrAGpu) {
@@ -108,7 +121,8 @@ TEST(CommandLine, OtherCommands) {
 TEST(CommandLine, HelpHasExamplesAndExitCodes) {
   EXPECT_THAT(std::get<HelpCommand>(parse({})).text, HasSubstr("Exit codes"));
   EXPECT_THAT(std::get<HelpCommand>(parse({"--help"})).text, HasSubstr("simulate"));
-  for (const char* command : {"simulate", "inspect", "predict", "evaluate", "completion"}) {
+  for (const char* command :
+       {"simulate", "inspect", "predict", "evaluate", "completion", "bench"}) {
     EXPECT_THAT(std::get<HelpCommand>(parse({command, "--help"})).text, HasSubstr("Example"))
         << command;
   }

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
 #include <functional>
@@ -10,8 +11,11 @@
 
 #include "data/data_error.h"
 #include "launch/evaluate.h"
+#include "launch/job.h"
 #include "launch/run_bundle.h"
+#include "model/atomic_file.h"
 #include "model/model_file.h"
+#include "model/onnx.h"
 #include "model/zoo.h"
 #include "tests/launch/process.h"
 #include "training/device.h"
@@ -73,6 +77,58 @@ TEST(Failure, ANameThatIsNotTextIsReported) {
   EXPECT_EQ(nlohmann::json::parse(done.out).at("exit_code"), done.code);
 }
 
+// Commands without anything to go on with end as the system ends them.
+TEST(Failure, CtrlCEndsACommandThatKeepsNothing) {
+  const TempFolder temp;
+  const std::string pipe = temp / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  testing::Process process({"inspect", pipe});
+  int writer = -1;  // can be opened when the program reads
+  while ((writer = ::open(pipe.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0 &&
+         !process.ends_within(std::chrono::milliseconds(2))) {
+  }
+  process.signal(SIGINT);
+  ASSERT_TRUE(process.ends_within(std::chrono::seconds(20)));
+  EXPECT_EQ(process.wait(), -SIGINT);
+  ::close(writer);
+}
+
+TEST(Failure, TheHintFitsTheFile) {
+  const auto hint = [](auto error) { return failure_of([&] { throw error; }).hint; };
+  EXPECT_THAT(hint(DataError("[png] a.png: not a PNG")), HasSubstr("image file"));
+  EXPECT_THAT(hint(DataError("[data] cannot read x")), HasSubstr("data.source"));
+  EXPECT_EQ(hint(JobError("[run] x is not finished")), "");
+  EXPECT_THAT(hint(JobError("[job] unknown key")), HasSubstr("--print-job"));
+}
+
+TEST(Failure, AnotherKindOfFileIsNamed) {
+  TempFolder temp;
+  const std::string model = temp / "student.safetensors", onnx = temp / "student.onnx";
+  const Graph graph = make_model("mlp", {1, 8, 8}, 4, 1);
+  write_model(model, graph);
+  write_file_atomically(onnx, encode_onnx(graph));
+  EXPECT_THAT(run_program({"predict", model, "x.png"}).err,
+              HasSubstr("kind model, expected a bundle"));
+  EXPECT_THAT(run_program({"evaluate", onnx, "--data", "synthetic"}).err,
+              HasSubstr("kind onnx, expected a bundle or a model"));
+  std::filesystem::resize_file(model, std::filesystem::file_size(model) - 1);
+  const auto truncated = run_program({"inspect", model});
+  EXPECT_EQ(truncated.code, 5);
+  EXPECT_THAT(truncated.err, HasSubstr("[safetensors] " + model + ": "));
+  EXPECT_EQ(run_program({"simulate", temp / "nowhere.toml"}).code, 3);
+}
+
+TEST(Failure, AMisspeltSourceIsSuggested) {
+  const auto done = run_program({"simulate", "--set", "data.source=fashion-mnst", "--print-job"});
+  EXPECT_EQ(done.code, 3);
+  EXPECT_THAT(done.err, HasSubstr("did you mean fashion-mnist?"));
+}
+
+TEST(Failure, AJobIsPrintedAsJsonToo) {
+  const auto done = run_program({"simulate", "--seed", "3", "--print-job", "--json"});
+  EXPECT_EQ(nlohmann::json::parse(done.out).at("job").at("run").at("seed"), 3) << done.out;
+}
+
 std::string be32(unsigned value) {
   return {static_cast<char>(value >> 24), static_cast<char>(value >> 16),
           static_cast<char>(value >> 8), static_cast<char>(value)};
@@ -100,6 +156,9 @@ TEST(Evaluate, RefusesModelsWithoutTheDatasLogits) {
         [&] { evaluate_file(temp / "m.safetensors", "mnist:" + temp.path().string()); });
   };
   const Failure good = evaluated(10, [](Graph&) {});
+  const auto told = evaluate_file(temp / "m.safetensors", "mnist:" + temp.path().string());
+  EXPECT_EQ(told.at("normalisation"), "measured");  // there is no run beside it
+  EXPECT_THAT(told.at("warning"), HasSubstr("no bundle.fsb"));
   EXPECT_EQ(good.code, ExitCode::kOk) << good.message;
   EXPECT_EQ(evaluated(11, [](Graph&) {}).code, ExitCode::kData);
   EXPECT_EQ(evaluated(10, [](Graph& g) { g.outputs["logits"] = 0; }).code, ExitCode::kDamagedFile);

@@ -194,9 +194,14 @@ TEST(JobFile, TheReferenceShowsTheDefaultJob) {
       << "put the output of fedstill simulate --print-job into docs/job.md";
 }
 
-TEST(JobFile, MissingFileIsAnIoError) {
+TEST(JobFile, AMissingFileIsAJobError) {
   Job job;
-  EXPECT_THROW(apply_job_file(job, "/nowhere/job.toml"), std::system_error);
+  EXPECT_THROW(apply_job_file(job, "/nowhere/job.toml"), JobError);
+}
+
+TEST(Assignment, ANumberBeyond64BitsIsRefused) {
+  Job job;
+  EXPECT_THROW(apply_assignment(job, "run.seed=9223372036854775808"), JobError);
 }
 
 TEST(Assignment, TakesTomlAndBareWords) {

@@ -86,6 +86,68 @@ TEST(RunFolder, ReopeningNothingIsAJobError) {
   EXPECT_FALSE(std::filesystem::exists(temp / "none"));
 }
 
+std::string reopening(const std::filesystem::path& folder) {
+  Job job;
+  try {
+    RunFolder::reopen(folder, job);
+  } catch (const JobError& error) {
+    return error.what();
+  }
+  return "opened";
+}
+
+TEST(RunFolder, AJobFileAloneIsNoRun) {
+  TempFolder temp;
+  std::ofstream(temp / "job.toml") << write_job(Job{});
+  EXPECT_THAT(reopening(temp.path()), HasSubstr("holds a job.toml but no run"));
+  EXPECT_FALSE(std::filesystem::exists(temp / "lock"));
+}
+
+TEST(RunFolder, AResumedRunKeepsTheJobItBeganWith) {
+  TempFolder temp;
+  const auto folder = temp / "run";
+  Job job;
+  { const RunFolder run = RunFolder::create(folder, job); }
+  job.run.workers = 7;  // only speed depends on it
+  std::ofstream(folder / "job.toml") << write_job(job);
+  EXPECT_EQ(reopening(folder), "opened");
+  job.run.seed = 5;
+  std::ofstream(folder / "job.toml") << write_job(job);
+  EXPECT_THAT(reopening(folder), HasSubstr("job.toml is not the job that the run began with: "
+                                           "run.seed = 5, it began with 0"));
+  std::filesystem::remove(folder / "state/begun.json");  // as an older fedstill left it
+  EXPECT_EQ(reopening(folder), "opened");
+}
+
+std::string kind_problem(const std::filesystem::path& file) {
+  try {
+    return std::string(kind_name(file_kind(file)));
+  } catch (const DecodeError& error) {
+    return error.what();
+  }
+}
+
+TEST(FileKind, WhatIsNotForInspectIsNotCalledForeign) {
+  TempFolder temp;
+  std::filesystem::create_directory(temp / "state");
+  const std::pair<const char*, const char*> files[] = {
+      {"state/round.json", "{\"bundle\": 1, \"clients\": 2}"},
+      {"state/seconds.json", "{\"clients\": 1.5}"},
+      {"coordinator.sqlite", "SQLite format 3"}};
+  for (const auto& [name, text] : files) {
+    std::ofstream(temp / name) << text;
+    EXPECT_THAT(kind_problem(temp / name), HasSubstr("part of a run's state")) << name;
+  }
+  std::ofstream(temp / "state/report.json") << "{\"bundle\": {}}";
+  EXPECT_EQ(kind_problem(temp / "state/report.json"), "report");  // a coordinator's --state state
+  std::ofstream(temp / "report.html") << "<!doctype html>";
+  EXPECT_THAT(kind_problem(temp / "report.html"), HasSubstr("report.json beside it"));
+  std::ofstream(temp / "audit.jsonl") << "{\"seq\":1,\"previous\":\"0\"}\n";
+  EXPECT_EQ(kind_problem(temp / "audit.jsonl"), "audit log");
+  std::ofstream(temp / "letter") << "Dear all";
+  EXPECT_THAT(kind_problem(temp / "letter"), HasSubstr("not a file that fedstill writes"));
+}
+
 TEST(RunFolder, RemembersAndRefusesDamage) {
   TempFolder temp;
   const RunFolder run = RunFolder::create(temp / "run", Job{});
@@ -111,7 +173,7 @@ TEST(RunFolder, WrongStateIsADamagedFile) {
       run.recall("student", take);
       FAIL() << wrong;
     } catch (const DecodeError& error) {
-      EXPECT_THAT(error.what(), HasSubstr("state/student.json"));
+      EXPECT_THAT(error.what(), HasSubstr("state/student.json: is not as fedstill writes it"));
     }
   }
 }

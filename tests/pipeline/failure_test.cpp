@@ -34,7 +34,8 @@ TEST_F(Failure, UsageIsTwo) {
 TEST_F(Failure, AJobErrorIsThreeAndLeavesNothing) {
   for (const char* setting :
        {"clients.cuont=3", "clients.count=0", "clients.models=nope", "data.pool=6000",
-        "clients.minimum=1000", "data.source=synthetic:4x1x8x8", "data.source=idx:/\xff"}) {
+        "clients.minimum=1000", "data.source=synthetic:4x1x8x8", "data.source=idx:/\xff",
+        "data.source=synthetc"}) {
     const Finished done = run_program(small_job(fresh("bad"), {"--set", setting}));
     EXPECT_EQ(done.code, 3) << setting << done.err;
     EXPECT_THAT(done.err, HasSubstr("[job]"));
@@ -56,6 +57,27 @@ TEST_F(Failure, MissingDataIsFourAndLeavesNothing) {
       run_program(small_job(fresh("nodata"), {"--set", "data.source=idx:/nowhere"}));
   EXPECT_EQ(done.code, 4) << done.err;
   EXPECT_FALSE(fs::exists(fresh("nodata")));
+}
+
+TEST_F(Failure, ClassesThatNoClientHoldsAreThree) {
+  const Finished done = run_program(small_job(
+      fresh("classes"), {"--set", "clients.split=classes", "--set", "clients.classes=1"}));
+  EXPECT_EQ(done.code, 3) << done.err;
+  EXPECT_THAT(done.err, HasSubstr("clients.count × clients.classes = 3"));
+}
+
+TEST_F(Failure, AMissingImageIsFour) {
+  const std::string bundle = (reference() / "bundle.fsb").string();
+  const Finished done = run_program({"predict", bundle, "/nowhere.png"});
+  EXPECT_EQ(done.code, 4) << done.err;
+  EXPECT_THAT(done.err, HasSubstr("/nowhere.png"));
+}
+
+TEST_F(Failure, AnUnfinishedRunIsCalledSo) {
+  const auto run = fresh("unfinished");
+  fs::copy(reference(), run, fs::copy_options::recursive);
+  fs::remove(run / "report.json");
+  EXPECT_THAT(run_program({"inspect", run.string()}).err, HasSubstr("is not finished"));
 }
 
 TEST_F(Failure, OtherDataIsFour) {
@@ -104,7 +126,7 @@ TEST_F(Failure, ADamagedRunIsNotResumed) {
   std::ofstream(run / "split.json") << "{}";
   const Finished done = run_program({"simulate", "--resume", run.string()});
   EXPECT_EQ(done.code, 5) << done.err;
-  EXPECT_THAT(done.err, HasSubstr("split"));
+  EXPECT_THAT(done.err, HasSubstr((run / "split.json").string()));
 }
 
 TEST_F(Failure, AnUnwritableRunFolderIsSix) {
