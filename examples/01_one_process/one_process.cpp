@@ -1,5 +1,6 @@
 // The whole path in one process: three sites with different architectures and different images
-// teach one student, which leaves as an integer bundle.
+// teach one student, which leaves as an integer bundle. It ends with one line, "… % of
+// the pool keep their class in integers", and leaves three models and student.fsb in the folder.
 #include <array>
 #include <cstdio>
 

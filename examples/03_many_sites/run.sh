@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A coordinator and three sites, four processes with certificates of their own, on made-up images. docs/many-sites.md walks through it.
+# Prints what each process does, "the same student as in one process: " with its hash, and last "example 03: done".
 # Usage: run.sh [FEDSTILL]   (default: ./fedstill of this checkout)
 set -euo pipefail
 fedstill=$(realpath "${1:-$(dirname "$0")/../../fedstill}")

@@ -104,7 +104,7 @@ TEST(Failure, TheHintFitsTheFile) {
 TEST(Failure, AnotherKindOfFileIsNamed) {
   TempFolder temp;
   const std::string model = temp / "student.safetensors", onnx = temp / "student.onnx";
-  const Graph graph = make_model("mlp", {1, 8, 8}, 4, 1);
+  const Graph graph = make_model("mlp", {1, 16, 16}, 4, 1);
   write_model(model, graph);
   write_file_atomically(onnx, encode_onnx(graph));
   EXPECT_THAT(run_program({"predict", model, "x.png"}).err,
