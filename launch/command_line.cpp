@@ -102,7 +102,7 @@ void add_inspect(CLI::App& root, InspectCommand& c) {
       ->required();
   add_json(app, c.json);
   app.footer(
-      R"(What is read: models, updates and students (.safetensors), bundles, ONNX files, splits, prediction
+      R"(What is read: models and lessons (.safetensors), bundles, ONNX files, splits, prediction
 caches, predictions files, checkpoints, reports, results of fedavg, jobs, events, metrics, audit logs.
 
 Example:
