@@ -38,7 +38,6 @@ void check(const Job& job, const Material& material) {
     throw JobError("[job] averaging.per_round = " + std::to_string(job.averaging.per_round) +
                    ", but clients.count is " + std::to_string(job.clients.count));
   }
-  if (job.run.device != "cpu") throw JobError("[job] run.device: fedavg trains on processors only");
   if (job.clients.liars > 0) throw JobError("[job] clients.liars is not for fedavg");
 }
 
@@ -216,6 +215,9 @@ json run_in(const Run& run, const Material& material, bool resumed) {
 }  // namespace
 
 json fedavg(const FedAvgCommand& command, Progress& progress, std::atomic<bool>& stop) {
+  if (command.resume.empty() && effective_job(command).run.device != "cpu") {
+    throw JobError("[job] fedavg trains on processors only: --set run.device=cpu");
+  }
   return in_run_folder(command, {"fedavg", check, run_in}, progress, stop);
 }
 

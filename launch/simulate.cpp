@@ -1,7 +1,9 @@
 #include "launch/simulate.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "launch/event_log.h"
 #include "launch/job_check.h"
@@ -13,7 +15,6 @@
 #include "launch/stages/material.h"
 #include "launch/stages/reuse.h"
 #include "launch/stages/rounds.h"
-#include "model/strict_json.h"
 #include "training/device.h"
 #include "training/fit.h"
 
@@ -70,6 +71,15 @@ void set_machine(Job& job, const SimulateCommand& command) {
   if (!command.device.empty()) job.run.device = command.device;
 }
 
+// Under mpirun every rank would run the whole.
+void refuse_ranks(const std::string& program) {
+  const char* const ranks = std::getenv("OMPI_COMM_WORLD_SIZE");
+  if (ranks == nullptr || std::string_view(ranks) == "1") return;
+  throw UsageError(
+      "mpirun started " + std::string(ranks) + " times what runs alone: " + program +
+      "; ranks share a job in fedstill mpi, and FedAvg in fedstill bench simulate --mpi");
+}
+
 // A run and what is done in it.
 struct Opened {
   Job job;
@@ -90,7 +100,7 @@ Opened begin(const SimulateCommand& command, const RunProgram& program) {
   program.check(job, material);
   RunFolder folder =
       command.run.empty() ? RunFolder::create_default(job) : RunFolder::create(command.run, job);
-  folder.remember("program", {{"name", program.name}});
+  claim(folder, program.name);
   write_split(folder.file("split.json"), material.split);
   folder.remember("seconds", {{"load", loading.count()}});
   remember_data(folder, material);
@@ -100,20 +110,10 @@ Opened begin(const SimulateCommand& command, const RunProgram& program) {
   return {std::move(job), std::move(folder), std::move(material), device};
 }
 
-void check_program(const RunFolder& folder, const std::string& program) {
-  folder.recall("program", [&](const json& saved) {
-    const std::string found = saved.at("name");
-    if (found == program) return;
-    throw JobError("[run] " + folder.path().string() + " is a run of " + shown(found) +
-                   "; go on with: fedstill " + shown(found) + " --resume " +
-                   folder.path().string());
-  });
-}
-
 Opened take_up(const SimulateCommand& command, const RunProgram& program) {
   Job job;
   RunFolder folder = RunFolder::reopen(command.resume, job);
-  check_program(folder, program.name);
+  claim(folder, program.name);
   set_machine(job, command);
   check_job(job);
   resolve_machine(job);  // a job file written by hand may leave it open, and --workers 0 does
@@ -148,6 +148,7 @@ Job effective_job(const SimulateCommand& command) {
 
 json in_run_folder(const SimulateCommand& command, const RunProgram& program, Progress& progress,
                    std::atomic<bool>& stop) {
+  refuse_ranks(program.name);
   const bool resumed = !command.resume.empty();
   const Opened opened = resumed ? take_up(command, program) : begin(command, program);
   EventLog events(opened.folder.path());

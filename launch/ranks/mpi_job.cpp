@@ -85,8 +85,8 @@ RunFolder open_folder(const MpiCommand& command, int place, Job& job, bool& resu
   if (resumed) {
     RunFolder folder = RunFolder::reopen(command.run, job);
     const bool given = !command.job.empty() || !command.assignments.empty();
-    if (given && write_job(assemble_job(command.preset, command.job, command.assignments)) !=
-                     write_job(job)) {
+    if (given &&
+        job_hash(assemble_job(command.preset, command.job, command.assignments)) != job_hash(job)) {
       throw JobError("[mpi] " + command.run.string() +
                      " holds another job; leave the job out, or choose another --run");
     }
@@ -113,6 +113,7 @@ Place take_place(const MpiCommand& command, int place, Collective& all,
   bool resumed = false;
   if (all.rank() == 0) {
     RunFolder folder = open_folder(command, place, job, resumed);
+    claim(folder, "simulate");
     say(all,
         json{{"path", std::filesystem::absolute(folder.path()).string()},
              {"job", write_job(job)},

@@ -53,6 +53,17 @@ std::map<std::string, double> stage_seconds(const Run& run) {
   return seconds;
 }
 
+void claim(const RunFolder& folder, const std::string& program) {
+  const bool claimed = folder.recall("program", [&](const nlohmann::json& saved) {
+    const std::string found = saved.at("name");
+    if (found == program) return;
+    throw JobError("[run] " + folder.path().string() + " is a run of " + shown(found) +
+                   "; go on with: fedstill " + shown(found) + " --resume " +
+                   folder.path().string());
+  });
+  if (!claimed) folder.remember("program", {{"name", program}});
+}
+
 void check_recorded(const std::filesystem::path& file, const std::string& recorded) {
   const std::string found = sha256_hex_of_file(file);
   if (found == recorded) return;

@@ -52,6 +52,10 @@ std::uint64_t seed_of(const Job& job, Stream stream, std::uint64_t index = 0);
 void timed_stage(const Run& run, const std::string& name, const std::function<void()>& work);
 std::map<std::string, double> stage_seconds(const Run& run);  // of all attempts so far
 
+// Whose run a folder holds: the first to ask has it from then on, others are refused (JobError).
+// "simulate" stands for a job wherever it runs.
+void claim(const RunFolder& folder, const std::string& program);
+
 // Holds what an earlier attempt finished against the recorded sha256. Throws DecodeError.
 void check_recorded(const std::filesystem::path& file, const std::string& recorded);
 

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include <cstdlib>
 #include <fstream>
 
 #include "tests/pipeline/small_job.h"
@@ -104,9 +105,21 @@ TEST_F(FedAvgCommandTest, RefusesWhatCannotBeAndLeavesNothing) {
 }
 
 TEST_F(FedAvgCommandTest, ARunBelongsToOneCommand) {
-  const Finished other = run_program({"simulate", "--resume", reference().string()});
-  EXPECT_EQ(other.code, 3);
-  EXPECT_THAT(other.err, HasSubstr("fedstill fedavg --resume"));
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{"simulate", "--resume", reference().string()},
+                                             {"mpi", "--run", reference().string()}}) {
+    const Finished other = run_program(words);
+    EXPECT_EQ(other.code, 3) << words.front();
+    EXPECT_THAT(other.err, HasSubstr("fedstill fedavg --resume"));
+  }
+}
+
+TEST_F(FedAvgCommandTest, RanksOfMpirunAreRefused) {
+  ::setenv("OMPI_COMM_WORLD_SIZE", "2", 1);
+  const Finished done = run_program(small_fedavg(*folder_ / "ranks"));
+  ::unsetenv("OMPI_COMM_WORLD_SIZE");
+  EXPECT_EQ(done.code, 2);
+  EXPECT_THAT(done.err, HasSubstr("fedstill mpi"));
 }
 
 }  // namespace
