@@ -29,6 +29,13 @@ inline std::vector<std::string> small_job(const std::filesystem::path& run,
   return words;
 }
 
+// What a command that must succeed prints with --json.
+inline nlohmann::json run_json(const std::vector<std::string>& arguments) {
+  const Finished done = run_program(arguments);
+  EXPECT_EQ(done.code, 0) << done.err;
+  return nlohmann::json::parse(done.out);
+}
+
 inline nlohmann::json report_of(const std::filesystem::path& run) {
   return nlohmann::json::parse(text_of(run / "report.json"));
 }

@@ -17,12 +17,6 @@ using nlohmann::json;
 using ::testing::HasSubstr;
 using WholeWay = Pipeline;
 
-json run_json(const std::vector<std::string>& arguments) {
-  const Finished done = run_program(arguments);
-  EXPECT_EQ(done.code, 0) << done.err;
-  return json::parse(done.out);
-}
-
 TEST_F(WholeWay, LeavesEverythingAUserWants) {
   for (const char* file :
        {"job.toml", "events.jsonl", "metrics.csv", "split.json", "cache/pool.predictions",
