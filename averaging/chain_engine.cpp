@@ -1,21 +1,15 @@
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <stdexcept>
 #include <string>
 
 #include "averaging/engine.h"
+#include "data/whole_view.h"
 #include "training/chain/chain_model.h"
 #include "training/fit.h"
 
 namespace fedstill {
 namespace {
-
-ImageView whole(const Dataset& data) {
-  ImageView view{data.images, std::vector<std::int64_t>(data.labels.size())};
-  std::iota(view.indices.begin(), view.indices.end(), std::int64_t{0});
-  return view;
-}
 
 struct Setting {
   Graph graph;
@@ -129,7 +123,7 @@ std::unique_ptr<Engine> make_chain_engine(const Graph& graph, const Dataset& dat
     throw std::invalid_argument("[averaging] the images do not have the model's size");
   }
   return std::make_unique<ChainEngine>(
-      Setting{graph, std::move(plan), whole(data), data.labels, normalisation, steps});
+      Setting{graph, std::move(plan), whole(data.images), data.labels, normalisation, steps});
 }
 
 }  // namespace fedstill

@@ -4,9 +4,9 @@
 #include <chrono>
 #include <cstring>
 #include <iostream>
-#include <numeric>
 #include <string>
 
+#include "data/whole_view.h"
 #include "model/random.h"
 #include "model/zoo.h"
 #include "tests/support/clock.h"
@@ -26,9 +26,7 @@ ImageView random_images(std::int64_t count) {
   for (std::size_t i = 0; i < images->pixels.size(); ++i) {
     images->pixels[i] = static_cast<std::uint8_t>(random_bits(1, i));
   }
-  ImageView view{std::move(images), std::vector<std::int64_t>(static_cast<std::size_t>(count))};
-  std::iota(view.indices.begin(), view.indices.end(), 0);
-  return view;
+  return whole(std::move(images));
 }
 
 // Runs work() once to warm up and once to measure; it returns the images it handled.

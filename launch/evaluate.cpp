@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <optional>
 
 #include "compression/edge/bundle.h"
 #include "compression/edge/classify.h"
 #include "data/data_error.h"
 #include "data/readers.h"
+#include "data/whole_view.h"
 #include "launch/file_kind.h"
 #include "launch/machine.h"
 #include "launch/outside_text.h"
@@ -28,12 +28,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 constexpr int kFoldersUp = 3;  // a client's update lies in RUN/clients/NAME
-
-ImageView whole(const Dataset& dataset) {
-  ImageView view{dataset.images, std::vector<std::int64_t>(dataset.labels.size())};
-  std::iota(view.indices.begin(), view.indices.end(), std::int64_t{0});
-  return view;
-}
 
 void check_fits(const Graph& graph, std::int64_t classes, const Dataset& test,
                 const std::string& source) {
@@ -63,7 +57,7 @@ std::vector<std::int64_t> of_bundle(const EdgeBundle& bundle, const fs::path& pa
                                     const Dataset& test, const std::string& source) {
   check_fits(bundle.model.graph, static_cast<std::int64_t>(bundle.class_names.size()), test,
              source);
-  const ImageView view = whole(test);
+  const ImageView view = whole(test.images);
   ClassifyOptions options;
   options.threads = usable_cores();
   const auto found = run_bundle(path, [&] {
@@ -107,7 +101,8 @@ std::vector<std::int64_t> of_model(const fs::path& path, const TrainTest& data,
   check_fits(graph, classes_of(graph, path), data.test, source);
   const std::vector<std::string> outputs{"logits"};
   set_thread_count(usable_cores());
-  const auto scores = predict(graph, outputs, whole(data.test), normalisation, {.device = device});
+  const auto scores =
+      predict(graph, outputs, whole(data.test.images), normalisation, {.device = device});
   const at::Tensor top = scores.front().argmax(1).contiguous();
   return {top.const_data_ptr<std::int64_t>(), top.const_data_ptr<std::int64_t>() + top.numel()};
 }
@@ -147,7 +142,7 @@ json evaluate_bundle(const fs::path& path, const TrainTest& data, const std::str
 json evaluate_model(const fs::path& path, const TrainTest& data, const std::string& source,
                     const std::string& device) {
   const auto beside = normalisation_beside(path, data.train);
-  const Normalisation used = beside ? *beside : measure_normalisation(whole(data.train));
+  const Normalisation used = beside ? *beside : measure_normalisation(whole(data.train.images));
   json out = score(of_model(path, data, source, used, open_device(device)), data.test);
   out["normalisation"] = beside ? "run" : "measured";
   if (!beside) {

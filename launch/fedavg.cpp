@@ -23,6 +23,7 @@
 #include "model/atomic_file.h"
 #include "model/cost.h"
 #include "model/model_file.h"
+#include "model/sha256.h"
 #include "model/zoo.h"
 #include "training/predict.h"
 #include "training/threads.h"
@@ -70,8 +71,9 @@ class Baseline {
   json finish() {
     timed_stage(run_, "averaging", [this] { average(); });
     const Graph model = engine_->unflatten(weights_);
-    write_model(run_.folder.file("model.safetensors"), model);
-    const json result = describe(model);
+    const std::vector<std::byte> bytes = encode_model(model);
+    write_file_atomically(run_.folder.file("model.safetensors"), bytes);
+    const json result = describe(total_cost(model).parameters, sha256_hex(bytes));
     write_file_atomically(run_.folder.file("accuracy.svg"), picture());
     write_file_atomically(run_.folder.file("fedavg.json"), json_text(result, 1) + "\n");
     forget(done());
@@ -141,8 +143,9 @@ class Baseline {
         {"validation_accuracy", accuracy_on(model, validation_)},
         {"test_accuracy", accuracy_on(model, {material_.test, material_.test_labels.labels})}};
     rounds_.push_back(round);
-    write_model(kept(done()), model);
-    run_.folder.remember("averaging", {{"rounds", rounds_}, {"sha256", model_hash(model)}});
+    const std::vector<std::byte> bytes = encode_model(model);
+    write_file_atomically(kept(done()), bytes);
+    run_.folder.remember("averaging", {{"rounds", rounds_}, {"sha256", sha256_hex(bytes)}});
     forget(done() - 1);
     run_.events.event("round_finished", round);
     run_.progress.advance(0, done() * round_images());
@@ -155,7 +158,7 @@ class Baseline {
     return accuracy(found.front(), images.labels);
   }
 
-  json describe(const Graph& model) const {
+  json describe(std::int64_t parameters, const std::string& sha256) const {
     const json& last = rounds_.back();
     return {{"status", "success"},
             {"schema_version", 1},
@@ -165,8 +168,8 @@ class Baseline {
             {"split", {{"hash", material_.split.hash()}}},
             {"averaged",
              {{"architecture", settings_.model},
-              {"parameters", total_cost(model).parameters},
-              {"sha256", model_hash(model)},
+              {"parameters", parameters},
+              {"sha256", sha256},
               {"validation_accuracy", last.at("validation_accuracy")},
               {"test_accuracy", last.at("test_accuracy")}}},
             {"rounds", rounds_},

@@ -1,11 +1,7 @@
 #include "launch/bench/device_bench.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <cstdlib>
-#include <functional>
-#include <iostream>
 #include <set>
 
 #include "collective/local/local.h"
@@ -13,6 +9,7 @@
 #include "launch/bench/child_process.h"
 #include "launch/bench/distill_speed.h"
 #include "launch/bench/scripts.h"
+#include "launch/bench/turns.h"
 #include "launch/bench/work_folder.h"
 #include "launch/machine.h"
 #include "launch/text_table.h"
@@ -26,18 +23,6 @@ using nlohmann::json;
 
 // An epoch of a few thousand small images is over in milliseconds.
 constexpr std::int64_t kEpochs = 20;
-
-struct Way {
-  std::string name, peer;  // peer: PyTorch's way of the same
-  std::function<double()> speed;
-  std::vector<double> found{};
-
-  double median() const {
-    std::vector<double> sorted = found;
-    std::ranges::sort(sorted);
-    return sorted.empty() ? 0.0 : sorted[sorted.size() / 2];
-  }
-};
 
 class Bench {
  public:
@@ -54,31 +39,24 @@ class Bench {
   }
 
   BenchResult run() {
-    Progress progress(std::cerr, terminal_progress(command_.output.quiet));
-    const auto turns = static_cast<std::int64_t>(ways_.size()) * command_.repeats;
-    progress.begin_stage("measuring", {{.name = "measurements", .note = "", .total = turns}});
-    for (std::int64_t turn = 0; turn < turns; ++turn) {
-      take(ways_[static_cast<std::size_t>(turn) % ways_.size()]);
-      progress.advance(0, turn + 1);
-    }
-    progress.end_stage(std::to_string(turns) + " measurements");
-    std::erase_if(ways_, [](const Way& way) { return way.found.empty(); });
+    measure_in_turn("measuring", ways_, command_.repeats, command_.output.quiet,
+                    [this](Way& way) { take(way); });
     return {.data = data(), .text = text(), .json = command_.output.json};
   }
 
  private:
   void plan_ours() {
-    ways_.push_back({"training, recorded step", "PyTorch, recorded step",
+    ways_.push_back({"training, recorded step", "PyTorch, recorded step", 1,
                      [this] { return distill_speed(work_, nullptr, stop_); }});
-    ways_.push_back({"training, step by step", "PyTorch, step by step", [this] {
+    ways_.push_back({"training, step by step", "PyTorch, step by step", 1, [this] {
                        DistillWork plain = work_;
                        plain.record = false;
                        return distill_speed(plain, nullptr, stop_);
                      }});
+    ways_.push_back({"training, NCCL of one rank", "PyTorch, step by step", 1,
+                     [this] { return through_nccl(); }});
     ways_.push_back(
-        {"training, NCCL of one rank", "PyTorch, step by step", [this] { return through_nccl(); }});
-    ways_.push_back(
-        {"asking a teacher", "PyTorch, asking", [this] { return predict_speed(work_); }});
+        {"asking a teacher", "PyTorch, asking", 1, [this] { return predict_speed(work_); }});
   }
 
   void plan_pytorch() {
@@ -92,7 +70,7 @@ class Bench {
     folder_.write("reference_pipeline.py",
                   std::span<const char>(bench_scripts::reference_pipeline()));
     const auto add = [&](const char* name, const char* mode) {
-      ways_.push_back({name, "", [this, python, mode] { return in_pytorch(python, mode); }});
+      ways_.push_back({name, "", 1, [this, python, mode] { return in_pytorch(python, mode); }});
     };
     add("PyTorch, recorded step", "graph");
     add("PyTorch, step by step", "eager");
@@ -162,11 +140,9 @@ class Bench {
   std::string text() const {
     std::vector<std::vector<std::string>> rows{{"", "", "images/s", "× PyTorch"}};
     for (const Way& way : ways_) {
-      const double peer = of(way.peer);
-      std::array<char, 32> speed{}, times{};
-      std::snprintf(speed.data(), speed.size(), "%.0f", way.median());
-      if (peer > 0.0) std::snprintf(times.data(), times.size(), "%.2f", way.median() / peer);
-      rows.push_back({way.name, "", speed.data(), times.data()});
+      const double peer = of(way.beside);
+      rows.push_back(
+          {way.name, "", fixed(way.median(), 0), peer > 0.0 ? fixed(way.median() / peer, 2) : ""});
     }
     std::string out = work_.student + ", batch " + std::to_string(work_.batch) + " on " +
                       device_text(work_.device) + (work_.bf16 ? ", bfloat16" : "") +

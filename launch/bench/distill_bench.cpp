@@ -1,13 +1,9 @@
 #include "launch/bench/distill_bench.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <functional>
-#include <iostream>
 #include <optional>
 #include <set>
 
@@ -16,6 +12,7 @@
 #include "launch/bench/device_bench.h"
 #include "launch/bench/distill_speed.h"
 #include "launch/bench/scripts.h"
+#include "launch/bench/turns.h"
 #include "launch/bench/work_folder.h"
 #include "launch/line_plot.h"
 #include "launch/machine.h"
@@ -30,26 +27,6 @@ namespace {
 
 using nlohmann::json;
 
-// One way to do the same work; measured as often as the command says.
-struct Way {
-  std::string name, base;  // base: whose speed on one rank it is compared with
-  int ranks = 1;
-  std::function<double()> speed;  // images a second
-  std::vector<double> found{};
-
-  double median() const {
-    std::vector<double> sorted = found;
-    std::ranges::sort(sorted);
-    return sorted.empty() ? 0.0 : sorted[sorted.size() / 2];
-  }
-};
-
-std::string fixed(double value, int digits) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.*f", digits, value);
-  return text.data();
-}
-
 class Bench {
  public:
   Bench(const BenchDistillCommand& command, std::atomic<bool>& stop)
@@ -63,15 +40,8 @@ class Bench {
   }
 
   BenchResult run() {
-    Progress progress(std::cerr, terminal_progress(command_.output.quiet));
-    const auto turns = static_cast<std::int64_t>(ways_.size()) * command_.repeats;
-    progress.begin_stage("distilling", {{.name = "measurements", .note = "", .total = turns}});
-    for (std::int64_t turn = 0; turn < turns; ++turn) {
-      take(ways_[static_cast<std::size_t>(turn) % ways_.size()]);
-      progress.advance(0, turn + 1);
-    }
-    progress.end_stage(std::to_string(turns) + " measurements");
-    std::erase_if(ways_, [](const Way& way) { return way.found.empty(); });
+    measure_in_turn("distilling", ways_, command_.repeats, command_.output.quiet,
+                    [this](Way& way) { take(way); });
     if (!command_.plot.empty()) write_file_atomically(command_.plot, plot());
     return {.data = data(), .text = text(), .json = command_.output.json};
   }
@@ -164,7 +134,7 @@ class Bench {
     return way == ways_.end() ? 0.0 : way->median();
   }
   double speed_up(const Way& way) const {
-    const double one = of(way.base, 1);
+    const double one = of(way.beside, 1);
     return one > 0.0 ? way.median() / one : 0.0;
   }
 

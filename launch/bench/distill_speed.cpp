@@ -7,9 +7,9 @@
 #include <chrono>
 #include <map>
 #include <mutex>
-#include <numeric>
 
 #include "collective/local/local.h"
+#include "data/whole_view.h"
 #include "distillation/distiller.h"
 #include "model/random.h"
 #include "model/zoo.h"
@@ -29,9 +29,7 @@ ImageView random_images(std::int64_t count) {
   for (std::size_t i = 0; i < images->pixels.size(); ++i) {
     images->pixels[i] = static_cast<std::uint8_t>(random_bits(1, i));
   }
-  ImageView view{std::move(images), std::vector<std::int64_t>(static_cast<std::size_t>(count))};
-  std::iota(view.indices.begin(), view.indices.end(), 0);
-  return view;
+  return whole(std::move(images));
 }
 
 at::Tensor random_labels(std::int64_t count) {

@@ -8,10 +8,10 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
-#include <numeric>
 #include <optional>
 
 #include "collective/mpi/mpi.h"
+#include "data/whole_view.h"
 #include "launch/bench/bare_loop.h"
 #include "launch/bench/federation.h"
 #include "launch/machine.h"
@@ -47,18 +47,12 @@ class Ranks {
   std::unique_ptr<Collective> group_;
 };
 
-ImageView whole(const Dataset& dataset) {
-  ImageView view{dataset.images, std::vector<std::int64_t>(dataset.labels.size())};
-  std::iota(view.indices.begin(), view.indices.end(), std::int64_t{0});
-  return view;
-}
-
 double test_accuracy(const BenchFederation& f, const Graph& model) {
   const std::vector<std::string> outputs{"logits"};
   set_thread_count(f.options.workers);  // no more cores than were asked for
   constexpr std::int64_t kBlock = 100;
   const auto scores =
-      predict(model, outputs, whole(f.data.test), f.normalisation, {.block = kBlock});
+      predict(model, outputs, whole(f.data.test.images), f.normalisation, {.block = kBlock});
   return accuracy(scores.front(), f.data.test.labels);
 }
 

@@ -1,9 +1,9 @@
 #include "launch/stages/material.h"
 
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "data/data_error.h"
+#include "data/whole_view.h"
 #include "launch/job_check.h"
 #include "launch/stages/run.h"
 #include "model/strict_json.h"
@@ -24,12 +24,6 @@ SplitOptions split_options(const Job& job) {
   options.minimum = job.clients.minimum;
   options.seed = seed_of(job, Stream::kSplit);
   return options;
-}
-
-ImageView whole(const Dataset& dataset) {
-  ImageView view{dataset.images, std::vector<std::int64_t>(dataset.labels.size())};
-  std::iota(view.indices.begin(), view.indices.end(), std::int64_t{0});
-  return view;
 }
 
 // A liar's labels are all wrong in the same way: every class is called the next one.
@@ -57,7 +51,7 @@ Material load_material(const Job& job, const std::filesystem::path& saved_split)
   Shard pool = make_shard(m.data.train, m.split.pool);
   m.pool = UnlabeledPool{std::move(pool.images)};
   m.pool_labels = HiddenLabels{std::move(pool.labels)};
-  m.test = whole(m.data.test);
+  m.test = whole(m.data.test.images);
   m.test_labels = HiddenLabels{m.data.test.labels};
   m.normalisation = measure_normalisation(m.pool.images);
   return m;

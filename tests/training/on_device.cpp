@@ -6,10 +6,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <numeric>
 #include <thread>
 
 #include "collective/local/local.h"
+#include "data/whole_view.h"
 #include "model/zoo.h"
 #include "toy.h"
 #include "training/device.h"
@@ -70,9 +70,7 @@ class OnDevice : public ::testing::Test {
     for (std::size_t i = 0; i < images->pixels.size(); ++i) {
       images->pixels[i] = static_cast<std::uint8_t>(random_bits(4, i));
     }
-    ImageView view{std::move(images), std::vector<std::int64_t>(static_cast<std::size_t>(count))};
-    std::iota(view.indices.begin(), view.indices.end(), 0);
-    return view;
+    return whole(std::move(images));
   }
 
   static inline TestedDevice tested_;
