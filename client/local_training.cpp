@@ -37,6 +37,19 @@ void check(const Shard& shard, std::int64_t classes) {
   }
 }
 
+const Graph& checked(const Graph& start, const ImageShape& image, std::int64_t classes) {
+  const SampleShape input{image.channels, image.height, image.width}, logits{classes};
+  if (start.input_shape() != input) {
+    throw DataError("[client] the model takes images of " + shape_text(start.input_shape()) +
+                    ", expected " + shape_text(input));
+  }
+  const int output = start.output("logits");
+  const SampleShape found = infer_shapes(start).at(static_cast<std::size_t>(output));
+  if (found == logits) return start;
+  throw DataError("[client] the model's logits are " + shape_text(found) + ", expected " +
+                  shape_text(logits));
+}
+
 // Returns the number of classes.
 std::int64_t check(const Lesson& lesson, const ImageView& pool) {
   const auto& shape = lesson.soft_labels.shape();
@@ -91,8 +104,10 @@ LocalResult train_locally(const Shard& shard, std::int64_t classes,
                           const Normalisation& normalisation, const LocalOptions& options,
                           const FitOptions& run) {
   check(shard, classes);
-  const Graph graph = make_model(options.architecture, shard.images.images->shape, classes,
-                                 key_for(options.seed, Draw::kWeights));
+  const ImageShape image = shard.images.images->shape;
+  const Graph graph = options.start ? checked(*options.start, image, classes)
+                                    : make_model(options.architecture, image, classes,
+                                                 key_for(options.seed, Draw::kWeights));
   Executor executor(graph, executor_options(options));
   const auto source = make_batches(shard.images, to_tensor(shard.labels),
                                    batch_options(options, normalisation, Draw::kBatches));

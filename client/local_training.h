@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "data/images.h"
@@ -10,6 +11,7 @@ namespace fedstill {
 
 struct LocalOptions {
   std::string architecture = "cnn3";
+  std::shared_ptr<const Graph> start = {};  // goes on from this instead of a fresh one of that
   std::int64_t epochs = 10;
   std::int64_t minimum_steps = 200;
   std::int64_t batch = 64;
@@ -28,10 +30,11 @@ struct LocalResult {
   FitReport report;
 };
 
-// Trains a zoo model on the client's own images. run gives stop, on_event and checkpoint; the rest
-// of it comes from the options. The same shard, options and thread count give the same bits. Throws
-// DataError for an empty shard or a label out of range, std::invalid_argument for an architecture
-// that is unknown or too deep for the images, and what fit() throws. One class is enough.
+// Trains a zoo model, or options.start, on the client's own images. run gives stop, on_event and
+// checkpoint; the rest of it comes from the options. The same shard, options and thread count give
+// the same bits. Throws DataError for an empty shard, a label out of range or a start that takes
+// other images or knows other classes, std::invalid_argument for an architecture that is unknown or
+// too deep for the images, and what fit() throws. One class is enough.
 LocalResult train_locally(const Shard& shard, std::int64_t classes,
                           const Normalisation& normalisation, const LocalOptions& options,
                           const FitOptions& run = {});
@@ -44,8 +47,8 @@ struct PoolLoss {
 
 // In the rounds after the first: goes on from the last round's student with two losses in every
 // step, cross-entropy on the own images and weight · KL(soft labels ‖ model) on images of the pool.
-// options.architecture is not read. Everything else is as with train_locally(); a lesson of another
-// pool or other images is std::invalid_argument.
+// options.architecture and start are not read. Everything else is as with train_locally(); a lesson
+// of another pool or other images is std::invalid_argument.
 LocalResult train_further(const Lesson& lesson, const Shard& shard, const ImageView& pool,
                           const Normalisation& normalisation, const LocalOptions& options,
                           const PoolLoss& second, const FitOptions& run = {});

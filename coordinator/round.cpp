@@ -72,6 +72,7 @@ void Round::heartbeat(const std::string& client, const std::string& phase, std::
   facts->seen = now_;
   facts->total = total;
   if (phase == facts->phase && done <= facts->done) return;
+  if (phase != facts->phase) begin(*facts, done);
   facts->phase = phase;
   facts->done = done;
   note_progress(*facts);
@@ -83,6 +84,7 @@ void Round::receive_bytes(const std::string& client, std::uint64_t received_byte
   if (facts == nullptr) return;
   facts->seen = now_;
   if (received_bytes <= facts->received_bytes) return;
+  if (facts->received_bytes == 0) begin(*facts, received_bytes);
   facts->received_bytes = received_bytes;
   note_progress(*facts);
 }
@@ -175,6 +177,11 @@ Round::Member Round::member(const std::string& client, Instant now) const {
 Round::Facts* Round::find(const std::string& client) {
   const auto place = members_.find(client);
   return place == members_.end() ? nullptr : &place->second;
+}
+
+void Round::begin(Facts& facts, std::uint64_t with) const {
+  facts.began = now_;
+  facts.began_with = with;
 }
 
 void Round::note_progress(Facts& facts) {

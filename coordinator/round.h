@@ -56,10 +56,10 @@ class Round {
   };
   // What is known of a member.
   struct Facts {
-    Instant seen{0}, progressed{0};
-    std::string phase;  // as it says
-    std::uint64_t done = 0, total = 0;
-    std::uint64_t received_bytes = 0;  // of its update
+    Instant seen{0}, progressed{0}, began{0};           // began: its phase, or to send its update
+    std::string phase;                                  // as it says
+    std::uint64_t done = 0, total = 0, began_with = 0;  // so much done, or so many bytes
+    std::uint64_t received_bytes = 0;                   // of its update
     bool here = false, refused = false, excluded = false;
   };
 
@@ -101,6 +101,7 @@ class Round {
 
  private:
   Facts* find(const std::string& client);
+  void begin(Facts& facts, std::uint64_t with) const;
   void note_progress(Facts& facts);
   void act();
   bool is_quiet() const;

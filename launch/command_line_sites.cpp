@@ -100,7 +100,9 @@ void add_client(CLI::App& root, ClientCommand& c) {
   CLI::App& app = *root.add_subcommand("client", "take part in a job with a site's own images");
   add_whom(app, c);
   app.add_option("--data", c.data, "labelled images: idx:DIR, or a source as in a job")->required();
-  app.add_option("--model", c.model, "architecture to train, for example resnet8")->required();
+  app.add_option("--model", c.model,
+                 "architecture to train, for example resnet8, or a model file to go on from")
+      ->required();
   app.add_option("--state", c.state, "folder for what must survive and for the bundle")->required();
   app.add_option("--mode", c.mode, "what leaves the site: its model, or predictions of the pool")
       ->check(CLI::IsMember({"model", "predictions"}));

@@ -3,7 +3,9 @@
 #include <cstdlib>
 #include <ctime>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "data/readers.h"
 #include "launch/outside_text.h"
@@ -57,19 +59,52 @@ std::string compare_clocks(std::int64_t theirs) {
                            std::to_string(apart) + " s apart");
 }
 
-void check_coordinator(const PreflightCommand& command, const Credentials& credentials,
-                       Findings& findings) {
+struct WayStep {
+  DialError::Step step;
+  const char *what, *advice;
+};
+constexpr WayStep kWay[] = {
+    {DialError::Step::kName, "name", "the right host name? does this machine's DNS know it?"},
+    {DialError::Step::kConnect, "TCP",
+     "is the coordinator running, the port right, the firewall open? is a --proxy needed?"},
+    {DialError::Step::kProxy, "proxy", "ask whoever runs the proxy for CONNECT to that port"},
+    {DialError::Step::kTls, "TLS",
+     "certificates of the same authority on both sides, made out to that name, not revoked"}};
+
+// Dials, and tells of every step as far as it came; null where one failed.
+std::unique_ptr<NetworkChannel> check_way(const PreflightCommand& command,
+                                          const Credentials& credentials, Findings& findings) {
   std::unique_ptr<NetworkChannel> channel;
+  std::optional<DialError> failure;
   DialOptions options;
   options.revoked = command.revoked;
-  const bool reached = findings.check(
-      "connection", "name, address, port and firewall; certificates of the same authority; --proxy",
-      [&] {
-        if (!command.proxy.empty()) options.proxy = parse_endpoint(command.proxy);
-        channel = dial(parse_endpoint(command.coordinator), credentials, options);
-        return channel->peer().name + " at " + channel->peer().address + " over TLS 1.3";
-      });
-  if (!reached) return;
+  try {
+    if (!command.proxy.empty()) options.proxy = parse_endpoint(command.proxy);
+    channel = dial(parse_endpoint(command.coordinator), credentials, options);
+  } catch (const DialError& error) {
+    failure = error;
+  } catch (const CredentialError& error) {
+    failure = DialError(DialError::Step::kTls, error.what());
+  } catch (const std::invalid_argument& error) {
+    failure = DialError(DialError::Step::kName, error.what());
+  }
+  for (const WayStep& way : kWay) {
+    if (way.step == DialError::Step::kProxy && !options.proxy) continue;
+    const bool good = findings.check(way.what, way.advice, [&] {
+      if (failure && failure->step() == way.step) throw *failure;
+      if (way.step == DialError::Step::kTls) return channel->peer().name + " over TLS 1.3";
+      const bool is_nearer = options.proxy && way.step != DialError::Step::kProxy;
+      return is_nearer ? command.proxy : command.coordinator;
+    });
+    if (!good) break;
+  }
+  return channel;
+}
+
+void check_coordinator(const PreflightCommand& command, const Credentials& credentials,
+                       Findings& findings) {
+  const std::unique_ptr<NetworkChannel> channel = check_way(command, credentials, findings);
+  if (channel == nullptr) return;
   Welcome welcome;
   const bool greeted = findings.check(
       "version", "the same version of fedstill on both sides; is this site on the allow list?",

@@ -4,8 +4,6 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -16,11 +14,12 @@
 #include "launch/report.h"
 #include "launch/run_folder.h"
 #include "launch/sites/administration.h"
-#include "launch/sites/audit.h"
+#include "launch/sites/delivery.h"
 #include "launch/sites/monitor.h"
 #include "launch/sites/serve_options.h"
 #include "launch/sites/service.h"
 #include "launch/sites/service_log.h"
+#include "launch/sites/service_record.h"
 #include "launch/sites/status.h"
 #include "launch/sites/upstream.h"
 #include "launch/stages/clients.h"
@@ -57,23 +56,22 @@ class Federated {
             ServiceLog& log)
       : run_(run),
         material_(material),
-        log_(log),
+        record_(run, log),
         waits_on_failure_(command.wait_on_failure),
         upstream_(upstream_of(command)),
         store_(run.folder.file("store")),
-        audit_(run.folder.file("audit.jsonl")),
         pool_(add_pool(store_, material)),
         coordinator_(coordinator_options(run.job, material, pool_), store_, Service::now()),
         service_(server_options(command, run.job), coordinator_, reception_options(),
-                 [this](const std::string& what) { note(what); }) {
+                 [this](const std::string& what) { record_.note(what); }) {
     service_.on_brain([](Coordinator& coordinator, Reception& reception, Instant now) {
       if (coordinator.round().state() == Round::State::kFailed) reception.reopen(now);
     });
     if (command.monitor > 0) {
       monitor_.emplace(static_cast<std::uint16_t>(command.monitor), [this] { return look(); });
     }
-    tell("listening on port " + std::to_string(service_.port()) + ", waiting for " +
-         std::to_string(run.job.clients.count) + " clients");
+    record_.tell("listening on port " + std::to_string(service_.port()) + ", waiting for " +
+                 std::to_string(run.job.clients.count) + " clients");
     run.events.event("listening", {{"port", service_.port()}});
   }
 
@@ -117,7 +115,7 @@ class Federated {
       return answer(admin, request);
     };
     options.on_frame = [this](const std::string& peer, const Frame& frame, bool received) {
-      note_frame(peer, frame, received);
+      record_.note_frame(peer, frame, received);
     };
     options.heartbeat =
         std::chrono::seconds(std::clamp<std::int64_t>(run_.job.round.silent_seconds / 3, 1, 60));
@@ -129,12 +127,12 @@ class Federated {
       run_.stop = true;
       return json{{"stopping", true}}.dump();
     }
-    log_.write(LogLevel::kInfo, admin + " asks: " + request.what + " " + request.argument);
+    record_.log().write(LogLevel::kInfo, admin + " asks: " + request.what + " " + request.argument);
     Administration administration{
         coordinator_,         store_,
-        service_.reception(), log_,
+        service_.reception(), record_.log(),
         job_hash(run_.job),   static_cast<std::size_t>(run_.job.clients.count)};
-    return administration.answer(request, admin, Service::now()).dump();
+    return administration.answer(request, admin, service_.time()).dump();
   }
 
   Vitals look() {
@@ -144,32 +142,6 @@ class Federated {
     out.expected = static_cast<std::size_t>(run_.job.clients.count);
     out.server = service_.counters();
     return out;
-  }
-
-  // What is received is refused where it cannot be written down; what is sent goes out.
-  void note_frame(const std::string& peer, const Frame& frame, bool received) {
-    log_.write(LogLevel::kDebug, frame_text(peer, frame, received));
-    try {
-      record_frame(audit_, peer, frame, received);
-      run_.events.event(received ? "received" : "sent",
-                        {{"peer", peer}, {"message", name(kind_of(frame.message))}});
-    } catch (const std::system_error&) {
-      if (received) throw;
-    }
-  }
-
-  void tell(const std::string& what) {
-    run_.progress.message(what);
-    log_.write(LogLevel::kInfo, what);
-  }
-  void note(const std::string& what) noexcept {
-    try {
-      log_.write(LogLevel::kWarning, what);
-      run_.progress.message("warning: " + what);
-      run_.events.event("warning", {{"what", what}});
-    } catch (const std::exception&) {
-      // The log's own disk may be what is full.
-    }
   }
 
   RoundOutcome play_round(const Run& run) {
@@ -206,12 +178,12 @@ class Federated {
         return c.round().state();
       });
       if (uploads != std::exchange(told, uploads)) {
-        tell(std::to_string(uploads) + " of " + std::to_string(run_.job.clients.count) +
-             " updates are here");
+        record_.tell(std::to_string(uploads) + " of " + std::to_string(run_.job.clients.count) +
+                     " updates are here");
       }
       const bool failed = state == Round::State::kFailed;
       if (failed && !waits_on_failure_) throw RoundFailed(failure);
-      if (failed && !told_failure) note(failure + "; `fedstill reopen` lets it go on");
+      if (failed && !told_failure) record_.note(failure + "; `fedstill reopen` lets it go on");
       told_failure = failed;
       if (state != Round::State::kClosed) std::this_thread::sleep_for(kLookEvery);
     }
@@ -234,44 +206,19 @@ class Federated {
     });
   }
 
-  // Until everybody who uploaded has the bundle, or long enough. Who has it is remembered: they do
-  // not come again after a restart.
   void deliver(const std::vector<std::byte>& bytes) {
     const bool is_published =
         service_.on_brain([](Coordinator& c, Reception&, Instant) { return c.finished(); });
     if (!is_published) publish(bytes, {});
-    std::set<std::string> waiting = service_.on_brain([](Coordinator& c, Reception&, Instant) {
-      std::set<std::string> out;
-      for (const auto& [client, sha256] : c.round().uploads()) out.insert(client);
-      return out;
-    });
-    const std::size_t all = waiting.size();
-    std::set<std::string> delivered;
-    run_.folder.recall("delivered", [&](const json& saved) { saved.get_to(delivered); });
-    const auto until =
-        std::chrono::steady_clock::now() + std::chrono::minutes(run_.job.round.linger_minutes);
-    run_.progress.begin_stage("handing the bundle out", {});
-    for (;;) {
-      const std::size_t before = delivered.size();
-      delivered.merge(
-          service_.on_brain([](Coordinator& c, Reception&, Instant) { return c.delivered(); }));
-      if (delivered.size() != before) run_.folder.remember("delivered", delivered);
-      for (const std::string& client : delivered) waiting.erase(client);
-      if (run_.stop.load()) throw Stopped("[coordinator] stopped while the bundle was handed out");
-      if (waiting.empty() || std::chrono::steady_clock::now() > until) break;
-      std::this_thread::sleep_for(kLookEvery);
-    }
-    run_.progress.end_stage(std::to_string(all - waiting.size()) + " of " + std::to_string(all) +
-                            " clients have the bundle");
+    await_delivery(service_, run_);
   }
 
   const Run& run_;
   const Material& material_;
-  ServiceLog& log_;
+  ServiceRecord record_;
   const bool waits_on_failure_;
   const std::optional<Membership> upstream_;
   Store store_;
-  AuditLog audit_;
   BlobInfo pool_;
   Coordinator coordinator_;
   Service service_;
@@ -301,13 +248,8 @@ json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bo
 }  // namespace
 
 json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bool>& stop) {
-  ServiceLog log({.file = command.log, .level = parse_log_level(command.log_level)});
-  try {
-    return serve(command, progress, stop, log);
-  } catch (const std::exception& error) {
-    log.write(LogLevel::kError, error.what());
-    throw;
-  }
+  return with_log(command.log, command.log_level,
+                  [&](ServiceLog& log) { return serve(command, progress, stop, log); });
 }
 
 }  // namespace fedstill

@@ -32,7 +32,7 @@ ReceptionOptions Service::with_worker(ReceptionOptions options) {
   options.elsewhere = [this](std::function<void()> work, std::function<void(Instant)> then) {
     worker_.give([this, work = std::move(work), then = std::move(then)] {
       work();
-      server_->post([then] { then(now()); });
+      server_->post([this, then] { then(time()); });
     });
   };
   return options;
@@ -41,6 +41,8 @@ ReceptionOptions Service::with_worker(ReceptionOptions options) {
 Instant Service::now() {
   return std::chrono::duration_cast<Instant>(std::chrono::steady_clock::now().time_since_epoch());
 }
+
+Instant Service::time() { return clock_.read(now()); }
 
 ServerHandlers Service::handlers() {
   ServerHandlers on;
@@ -52,20 +54,20 @@ ServerHandlers Service::handlers() {
               },
               [this, connection] { server_->note_refusal(connection->peer()); }};
     ids_[connection.get()] =
-        reception_.open(connection->peer().name, connection->peer().role, std::move(line), now());
+        reception_.open(connection->peer().name, connection->peer().role, std::move(line), time());
   };
   on.on_frame = [this](const ConnectionPtr& connection, Frame&& frame) {
-    reception_.receive(ids_.at(connection.get()), std::move(frame), now());
+    reception_.receive(ids_.at(connection.get()), std::move(frame), time());
   };
   on.on_drained = [this](const ConnectionPtr& connection) {
-    reception_.drained(ids_.at(connection.get()), now());
+    reception_.drained(ids_.at(connection.get()), time());
   };
   on.on_close = [this](const ConnectionPtr& connection, CloseCause, const std::string&) {
     const auto place = ids_.find(connection.get());
     if (place == ids_.end()) return;
     const Reception::Id id = place->second;
     ids_.erase(place);
-    reception_.closed(id, now());
+    reception_.closed(id, time());
   };
   on.on_refused = [this](const std::string& address, const std::string& reason) {
     on_trouble_("refused " + address + ": " + reason);
@@ -76,7 +78,7 @@ ServerHandlers Service::handlers() {
 
 void Service::tick() {
   server_->run_after(kTick, [this] { tick(); });
-  reception_.tick(now());
+  reception_.tick(time());
   if (reception_.trouble() != trouble_) {
     trouble_ = reception_.trouble();
     on_trouble_(trouble_.empty() ? "events can be recorded again" : trouble_);

@@ -10,6 +10,7 @@
 
 #include "coordinator/reception.h"
 #include "coordinator/worker.h"
+#include "launch/sites/running_clock.h"
 #include "transport/tls/server.h"
 
 namespace fedstill {
@@ -30,7 +31,8 @@ class Service {
   ServerCounters counters() const { return server_->counters(); }
   Reception& reception() { return reception_; }  // only on the brain
   void stop();
-  static Instant now();  // the clock the coordinator is driven with
+  static Instant now();  // what the coordinator is to begin with…
+  Instant time();        // …and the clock it is driven with; only on the brain
 
   // Runs work(coordinator, reception, now) on the brain and returns what it returns; rethrows what
   // it throws. Not from the brain, not after stop().
@@ -38,7 +40,7 @@ class Service {
   auto on_brain(Work work) {
     using Result = std::invoke_result_t<Work, Coordinator&, Reception&, Instant>;
     auto task = std::make_shared<std::packaged_task<Result()>>(
-        [this, work = std::move(work)] { return work(coordinator_, reception_, now()); });
+        [this, work = std::move(work)] { return work(coordinator_, reception_, time()); });
     auto result = task->get_future();
     server_->post([task] { (*task)(); });
     return result.get();
@@ -54,6 +56,7 @@ class Service {
   std::function<void(const std::string&)> on_trouble_;
   std::unordered_map<const Connection*, Reception::Id> ids_;
   std::string trouble_;
+  RunningClock clock_{now()};
   Worker worker_;
   std::unique_ptr<Server> server_;  // last: its handlers use the others
 };

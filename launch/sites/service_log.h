@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <mutex>
@@ -49,5 +50,17 @@ class ServiceLog {
   std::uint64_t bytes_ = 0, lost_ = 0;
   int opened_at_ = 0, toggled_at_ = 0;  // counts of signals seen
 };
+
+// The work of a service that logs there: what ends it by an exception is the log's last line.
+template <typename Work>
+auto with_log(const std::filesystem::path& file, std::string_view level, const Work& work) {
+  ServiceLog log({.file = file, .level = parse_log_level(level)});
+  try {
+    return work(log);
+  } catch (const std::exception& error) {
+    log.write(LogLevel::kError, error.what());
+    throw;
+  }
+}
 
 }  // namespace fedstill

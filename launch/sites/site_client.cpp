@@ -18,13 +18,12 @@
 #include "launch/sites/audit.h"
 #include "launch/sites/identity_folder.h"
 #include "launch/sites/membership.h"
+#include "launch/sites/own_model.h"
 #include "launch/sites/service_log.h"
 #include "launch/stages/client_plan.h"
-#include "launch/suggestion.h"
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
 #include "model/model_file.h"
-#include "model/zoo.h"
 #include "training/device.h"
 #include "training/fit.h"
 #include "training/threads.h"
@@ -48,16 +47,20 @@ std::vector<std::int64_t> all_of(std::int64_t count) {
 // What the site trains, and with what.
 class Site {
  public:
-  Site(const ClientCommand& command, const std::string& name, at::Device device, Progress& progress)
+  Site(const ClientCommand& command, const std::string& name, OwnModel model, at::Device device,
+       Progress& progress)
       : command_(command),
         name_(name),
+        model_(std::move(model)),
         mode_(command.mode == "model" ? Participation::kModel : Participation::kPredictions),
         progress_(progress),
         device_(device),
         own_(read_labelled(command.data)),
         store_(command.state, kSiteLimits) {}
 
-  ClientIdentity identity() const { return {name_, command_.model, own_.images->count(), mode_}; }
+  ClientIdentity identity() const {
+    return {name_, model_.architecture, own_.images->count(), mode_};
+  }
   ClientStore& store() { return store_; }
 
   std::filesystem::path make_update(const RoundPlan& plan, WorkProgress& work,
@@ -118,13 +121,14 @@ class Site {
     const Shard shard{{own_.images, all_of(own_.images->count())}, own_.labels};
     ClientTask task = client_task(job, round, shard, pool_view, plan.classes,
                                   measure_normalisation(pool_view), client_stream(name_));
+    if (!round.lesson) task.local.start = model_.start;
     place_on(device_, task);
     return task;
   }
 
   // What the last round left, if the plan names it; else this is the site's own model's round.
   ClientRound round_of(const RoundPlan& plan, const Images& pool) const {
-    if (plan.student.empty()) return {plan.round, command_.model};
+    if (plan.student.empty()) return {plan.round, model_.architecture};
     ModelFileLimits limits;
     limits.max_file_bytes = kMaxFileBytes;
     auto lesson = std::make_shared<const Lesson>(
@@ -179,6 +183,7 @@ class Site {
 
   const ClientCommand& command_;
   std::string name_;
+  OwnModel model_;
   Participation mode_;
   Progress& progress_;
   at::Device device_;
@@ -187,19 +192,12 @@ class Site {
   std::string plan_;  // that is being worked on
 };
 
-void check_model(const std::string& model) {
-  const auto known = zoo_names();
-  if (std::ranges::find(known, model) != known.end()) return;
-  throw UsageError("--model: unknown architecture " + model + did_you_mean(model, known) +
-                   "; known: " + joined(known));
-}
-
 // A state folder is one site's with one model and one mode: what was made for a model may not leave
 // under another name, and a model never where predictions were promised.
-void claim_state(const ClientCommand& command, const std::string& name) {
+void claim_state(const ClientCommand& command, const std::string& name, const OwnModel& model) {
   const auto path = command.state / "site.json";
   const std::string mine =
-      json{{"client", name}, {"model", command.model}, {"mode", command.mode}}.dump() + "\n";
+      json{{"client", name}, {"model", model.content}, {"mode", command.mode}}.dump() + "\n";
   std::filesystem::create_directories(command.state);
   if (!std::filesystem::exists(path)) return write_file_atomically(path, mine);
   const std::vector<std::byte> bytes = read_file(path, 4096);
@@ -211,12 +209,12 @@ void claim_state(const ClientCommand& command, const std::string& name) {
 
 json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool>& stop,
               ServiceLog& log) {
-  check_model(command.model);  // a coordinator would remember a wrong name
+  const OwnModel model = own_model(command.model);  // a coordinator would remember a wrong one
   const CertificateSummary identity = check_credentials(credentials_of(command.identity));
   log.write(LogLevel::kInfo, identity.name + " takes part at " + command.coordinator);
   const at::Device device = open_device(command.device);  // before anybody is asked to wait
-  claim_state(command, identity.name);
-  Site site(command, identity.name, device, progress);
+  claim_state(command, identity.name, model);
+  Site site(command, identity.name, model, device, progress);
   ClientSession session(site.identity(), site.store());
   json result{{"status", "success"},
               {"client", identity.name},
@@ -249,13 +247,8 @@ json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool
 }  // namespace
 
 json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool>& stop) {
-  ServiceLog log({.file = command.log, .level = parse_log_level(command.log_level)});
-  try {
-    return run_site(command, progress, stop, log);
-  } catch (const std::exception& error) {
-    log.write(LogLevel::kError, error.what());
-    throw;
-  }
+  return with_log(command.log, command.log_level,
+                  [&](ServiceLog& log) { return run_site(command, progress, stop, log); });
 }
 
 }  // namespace fedstill

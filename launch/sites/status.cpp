@@ -30,6 +30,14 @@ const char* state_name(Round::State state) {
   return "";
 }
 
+// Of the work done in its phase, or of the bytes of its update, since that began.
+double per_second(const Round::Facts& facts) {
+  const std::uint64_t now = facts.received_bytes > 0 ? facts.received_bytes : facts.done;
+  const double span = seconds(facts.progressed - facts.began);
+  if (span <= 0 || now <= facts.began_with) return 0;
+  return static_cast<double>(now - facts.began_with) / span;
+}
+
 json member_json(const Coordinator& coordinator, const std::string& client,
                  const Round::Facts& facts, Instant now) {
   const auto join = coordinator.joins().find(client);
@@ -40,6 +48,7 @@ json member_json(const Coordinator& coordinator, const std::string& client,
            {"done", facts.done},
            {"total", facts.total},
            {"received_bytes", facts.received_bytes},
+           {"per_second", per_second(facts)},
            {"silent_seconds", seconds(now - facts.seen)}};
   if (join != coordinator.joins().end()) {
     out["architecture"] = join->second.architecture;
@@ -49,18 +58,26 @@ json member_json(const Coordinator& coordinator, const std::string& client,
   return out;
 }
 
+std::string speed_text(double per_second, double unit, const char* name) {
+  char text[48] = "";
+  if (per_second > 0) std::snprintf(text, sizeof(text), ", %.3g%s/s", per_second / unit, name);
+  return text;
+}
+
 std::string progress_of(const json& member) {
   const auto done = member.at("done").get<std::uint64_t>();
   const auto total = member.at("total").get<std::uint64_t>();
   const auto bytes = member.at("received_bytes").get<std::uint64_t>();
   if (member.at("state") == "uploading") {
-    return grouped(static_cast<std::int64_t>(bytes / 1000)) + " kB";
+    return grouped(static_cast<std::int64_t>(bytes / 1000)) + " kB" +
+           speed_text(member.value("per_second", 0.0), 1000, " kB");
   }
   if (total == 0) return "";
   char text[32];
   std::snprintf(text, sizeof(text), "%.0f %%",
                 100.0 * static_cast<double>(done) / static_cast<double>(total));
-  return printable(member.at("phase")) + " " + text;
+  return printable(member.at("phase")) + " " + text +
+         speed_text(member.value("per_second", 0.0), 1, "");
 }
 
 }  // namespace

@@ -9,8 +9,8 @@
 namespace fedstill {
 
 // Where the round stands, for administrators: state, deadline, uploads, and every member with its
-// phase, progress and bytes. At most 1 MiB: with very many clients the last by name are left out,
-// and counted.
+// phase, progress, bytes and speed. At most 1 MiB: with very many clients the last by name are left
+// out, and counted.
 nlohmann::json status_json(const Coordinator& coordinator, const std::string& job,
                            std::size_t expected, std::size_t connections, Instant now);
 // The same in numbers, without what only the server knows.

@@ -13,6 +13,7 @@
 #include "data/data_error.h"
 #include "data/idx_writer.h"
 #include "launch/certificates/site.h"
+#include "launch/job_file.h"
 #include "launch/sites/identity_folder.h"
 #include "launch/stages/client_plan.h"
 #include "model/atomic_file.h"
@@ -52,8 +53,14 @@ Graph make_region_update(const Run& run, const Material& material, const Graph& 
       .graph;
 }
 
-// Its clients measured their densities against this pool.
-void check_same_pool(const RoundPlan& plan, const BlobInfo& pool, const std::string& coordinator) {
+// A later round would ask for models that went on from its student, and this coordinator's clients
+// have made theirs. Its clients measured their densities against this pool.
+void check_plan(const RoundPlan& plan, const BlobInfo& pool, const std::string& coordinator) {
+  if (plan.rounds > 1) {
+    throw JobError("[upstream] the job of " + coordinator + " has " + std::to_string(plan.rounds) +
+                   " rounds; expected round.count = 1 above, as the rounds of this coordinator are "
+                   "over when it goes up");
+  }
   if (plan.pool_hash == pool.sha256) return;
   throw DataError("[upstream] the pool of " + coordinator + " is " + plan.pool_hash +
                   ", expected this coordinator's, " + pool.sha256);
@@ -75,7 +82,7 @@ std::vector<std::byte> go_upstream(const Membership& membership, const Run& run,
   SiteWork work;
   work.make_update = [&](const RoundPlan& plan, WorkProgress& progress,
                          const std::atomic<bool>& stop) {
-    check_same_pool(plan, pool, membership.coordinator);
+    check_plan(plan, pool, membership.coordinator);
     set_thread_count(static_cast<int>(run.job.run.threads));
     FitOptions fit;
     fit.checkpoint = membership.state / "head.checkpoint";

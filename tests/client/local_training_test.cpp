@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <memory>
 #include <stdexcept>
 
 #include "data/data_error.h"
@@ -140,6 +141,24 @@ TEST(LocalTraining, BadShardsAreRefused) {
   shard.labels.pop_back();
   EXPECT_THROW(train_locally(shard, kClasses, some_normalisation(), options),
                std::invalid_argument);
+}
+
+TEST(LocalTraining, MayGoOnFromANetworkOfItsOwn) {
+  const Shard shard = shard_of({0, 1, 2, 3}, 0, 100);
+  const auto start =
+      std::make_shared<const Graph>(make_model("mlp", shard.images.images->shape, kClasses, 77));
+  LocalOptions options = few_steps("lenet5");
+  options.start = start;
+  const Graph trained = train_locally(shard, kClasses, some_normalisation(), options).model;
+  EXPECT_EQ(trained.architecture, "mlp");
+  EXPECT_NE(model_hash(trained), model_hash(*start));
+  options.learning_rate = 0;  // a step that goes nowhere shows where it began
+  const Graph kept = train_locally(shard, kClasses, some_normalisation(), options).model;
+  EXPECT_EQ(model_hash(kept), model_hash(*start));
+  EXPECT_THROW(train_locally(shard, kClasses + 1, some_normalisation(), options), DataError);
+  const Dataset small = make_synthetic({1, 8, 8}, 2, 20, 1, 1).train;
+  EXPECT_THROW(train_locally(make_shard(small, {0, 1}), kClasses, some_normalisation(), options),
+               DataError);
 }
 
 TEST(LocalTraining, AnUnknownOrTooDeepArchitectureIsAClearError) {

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "model/sha256.h"
 #include "tests/launch/process.h"
 
 namespace fedstill::testing {
@@ -49,6 +50,34 @@ TEST_F(AdministrationTest, TheLogLevelChangesWhileTheCoordinatorRuns) {
   EXPECT_NE(text_of(temp_ / "log").find("debug seen"), std::string::npos);
   EXPECT_EQ(text_of(temp_ / "log").find("hidden"), std::string::npos);
   EXPECT_THROW(ask("log-level", "loud"), std::invalid_argument);
+}
+
+TEST_F(AdministrationTest, StatusShowsWhoIsHowFarAndHowFast) {
+  using std::chrono::milliseconds;
+  const std::vector<std::byte> update(4'000, std::byte{1});
+  const std::string sha256 = sha256_hex(update);
+  const auto tell = [&](const char* who, const Message& message, std::vector<std::byte> body = {}) {
+    settled(coordinator_.receive(who, {message, std::move(body)}, now_), now_);
+  };
+  tell("a", Join{"a", "lenet5", 100});
+  tell("b", Join{"b", "cnn3", 200});
+  tell("a", Heartbeat{1, "body", 10, 100});
+  tell("b", BlobOffer{sha256, update.size(), "update"});
+  tell("b", BlobChunk{sha256, 0}, {update.begin(), update.begin() + 1'000});
+  now_ += milliseconds{500};
+  tell("a", Heartbeat{1, "body", 60, 100});
+  tell("b", BlobChunk{sha256, 1'000}, {update.begin() + 1'000, update.begin() + 2'000});
+
+  const auto status = ask("status");
+  EXPECT_EQ(status.at("members").at(0).at("per_second"), 100.0);
+  EXPECT_EQ(status.at("members").at(1).at("per_second"), 2000.0);
+  const std::string text = answer_text("status", status);
+  for (const char* part : {"0 of 10 updates", "2 clients joined", "to the deadline", "training",
+                           "body 60 %, 100/s", "uploading", "2 kB, 2 kB/s", "lenet5", "200"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  }
+  tell("a", Heartbeat{1, "head", 0, 50});  // another phase, another speed
+  EXPECT_EQ(ask("status").at("members").at(0).at("per_second"), 0.0);
 }
 
 TEST_F(AdministrationTest, WhatNobodyKnowsIsRefused) {

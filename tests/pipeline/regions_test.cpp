@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+
 #include "tests/pipeline/sites.h"
 
 // Coordinators of two regions that are clients of a third.
@@ -22,8 +24,8 @@ class Regions : public Sites {
   };
 
   Hub start_hub(const std::string& name, int clients, std::vector<std::string> more = {}) {
-    more.insert(more.end(), {"--set", "clients.count=" + std::to_string(clients), "--set",
-                             "round.minimum=1"});
+    more.insert(more.end(),
+                {"--set", "clients.count=" + std::to_string(clients), "--set", "round.minimum=1"});
     Hub hub{name, "0", std::move(more), nullptr};
     start(hub);
     const auto events = work_ / name / "events.jsonl";
@@ -92,6 +94,64 @@ TEST_F(Regions, TheBundleOfTheWholeComesDownToEveryClient) {
         run_program({"audit", "verify", (folder(*hub) / "upstream" / "audit.jsonl").string()}).code,
         0);
   }
+}
+
+// Killed between keeping the bundle that came down and saying so, it needs the other no more.
+TEST_F(Regions, ABundleThatCameDownNeedsNobodyAbove) {
+  Hub world = start_hub("world", 1);
+  Hub region = start_region("region-0", 1, world);
+  start_client_of(region, 0);
+  ASSERT_TRUE(region.process->wait_for_file(folder(region) / "upstream", "bundle.fsb"))
+      << region.process->err();
+  region.process->signal(SIGKILL);
+  region.process->wait();
+  world.process->signal(SIGKILL);
+  world.process->wait();
+  start(region);
+  EXPECT_EQ(region.process->wait(), 0) << region.process->err();
+  EXPECT_EQ(clients_.at(0)->wait(), 0) << clients_.at(0)->err();
+  EXPECT_EQ(text_of(work_ / client_of(0) / "bundle.fsb"),
+            text_of(folder(region) / "upstream" / "bundle.fsb"));
+  EXPECT_NE(text_of(work_ / client_of(0) / "bundle.fsb"),
+            text_of(folder(region) / "bundle.fsb"));  // its own stays its own
+}
+
+// The round above is over: its own deadline was longer.
+TEST_F(Regions, ARegionThatIsLateGetsTheBundleAllTheSame) {
+  if (std::getenv("FEDSTILL_LONG") == nullptr) GTEST_SKIP() << "with FEDSTILL_LONG";
+  Hub world = start_hub("world", 1);
+  Hub punctual = start_region("region-0", 1, world), late = start_region("region-1", 1, world);
+  start_client_of(punctual, 0);
+  ASSERT_TRUE(punctual.process->wait_for_text(folder(punctual) / "upstream" / "audit.jsonl",
+                                              "\"what\":\"Upload"));
+  punctual.process->signal(SIGKILL);  // so that the coordinator above waits for it
+  punctual.process->wait();
+  ASSERT_TRUE(
+      world.process->wait_for_text(folder(world) / "events.jsonl", "\"stage\":\"delivery\""));
+  start_client_of(late, 1);
+  EXPECT_EQ(late.process->wait(), 0) << late.process->err();
+  start(punctual);
+  for (Hub* hub : {&punctual, &world}) EXPECT_EQ(hub->process->wait(), 0) << hub->process->err();
+  const std::string bundle = text_of(folder(world) / "bundle.fsb");
+  for (auto& [i, client] : clients_) {
+    EXPECT_EQ(client->wait(), 0) << i << client->err();
+    EXPECT_EQ(text_of(work_ / client_of(i) / "bundle.fsb"), bundle);
+  }
+  ASSERT_EQ(report_of(folder(world)).at("clients").size(), 1U);
+}
+
+TEST_F(Regions, SeveralRoundsAboveAreRefused) {
+  Hub world = start_hub("world", 1, {"--set", "round.count=2"});
+  Hub region = start_region("region-0", 1, world);
+  start_client_of(region, 0);
+  EXPECT_EQ(region.process->wait(), 3);
+  EXPECT_THAT(region.process->err(), ::testing::HasSubstr("expected round.count = 1 above"));
+  // Nothing is lost: without the other it hands out its own.
+  region.more.erase(region.more.begin(), region.more.begin() + 4);
+  start(region);
+  EXPECT_EQ(region.process->wait(), 0) << region.process->err();
+  EXPECT_EQ(clients_.at(0)->wait(), 0) << clients_.at(0)->err();
+  EXPECT_EQ(text_of(work_ / client_of(0) / "bundle.fsb"), text_of(folder(region) / "bundle.fsb"));
 }
 
 }  // namespace

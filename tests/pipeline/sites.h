@@ -82,8 +82,9 @@ class Sites : public Pipeline {
     std::vector<std::string> words = whom("client", client_of(i));
     for (const std::string& word :
          {std::string("--data"), "idx:" + (*certificates_ / "sites" / client_of(i)).string(),
-          std::string("--model"), kModels[i], std::string("--state"), state_of(i).string(),
-          std::string("--threads"), std::string("1")}) {
+          std::string("--model"), own_model_.empty() ? kModels[i] : own_model_,
+          std::string("--state"), state_of(i).string(), std::string("--threads"),
+          std::string("1")}) {
       words.push_back(word);
     }
     words.insert(words.end(), more.begin(), more.end());
@@ -108,6 +109,7 @@ class Sites : public Pipeline {
 
   static inline std::unique_ptr<TempFolder> certificates_;
   TempFolder work_;
+  std::string own_model_;    // a file, instead of the architectures
   std::string port_, line_;  // the coordinator's; where clients dial instead, if anywhere
   std::unique_ptr<Process> coordinator_;
   std::map<std::size_t, std::unique_ptr<Process>> clients_;

@@ -68,7 +68,7 @@ TEST_F(Sites, AClientKilledWhileItTrainsGoesOn) {
   expect_the_same_student();
 }
 
-TEST_F(Sites, AStoppedCoordinatorTellsHowToGoOn) {
+TEST_F(Sites, StoppedOrToldToEndEitherSideSaysHowToGoOn) {
   start_coordinator();
   start_client(0);
   ASSERT_TRUE(coordinator_->wait_for_text(events(), "\"message\":\"Join\""));
@@ -77,6 +77,34 @@ TEST_F(Sites, AStoppedCoordinatorTellsHowToGoOn) {
   EXPECT_THAT(coordinator_->err(), HasSubstr("--state"));
   start_coordinator();
   start_client(1);
+  ASSERT_TRUE(clients_[1]->wait_for_text(state_of(1) / "audit.jsonl", "RoundPlan"));
+  coordinator_->signal(SIGTERM);
+  EXPECT_EQ(coordinator_->wait(), 9);
+  EXPECT_TRUE(clients_[1]->wait_for_text(state_of(1) / "audit.jsonl", "\"what\":\"Leave"));
+  clients_[1]->signal(SIGTERM);
+  EXPECT_EQ(clients_[1]->wait(), 9);
+  EXPECT_THAT(clients_[1]->err(), HasSubstr("--state"));
+  start_coordinator();
+  start_client(1);
+  start_client(2);
+  expect_the_same_student();
+}
+
+// From before anything was sent: the clients send again what the coordinator has forgotten, and
+// train nothing again.
+TEST_F(Sites, ABackupGoesOnWithWhatTheClientsStillHave) {
+  start_coordinator();
+  start_client(0);
+  ASSERT_TRUE(coordinator_->wait_for_text(events(), "\"message\":\"Join\""));
+  kill_coordinator();
+  std::filesystem::copy(state(), work_ / "backup", std::filesystem::copy_options::recursive);
+  start_coordinator();
+  start_client(1);
+  ASSERT_TRUE(coordinator_->wait_for_text(events(), "\"message\":\"Upload\""));
+  kill_coordinator();
+  std::filesystem::remove_all(state());
+  std::filesystem::copy(work_ / "backup", state(), std::filesystem::copy_options::recursive);
+  start_coordinator();
   start_client(2);
   expect_the_same_student();
 }
@@ -151,15 +179,25 @@ TEST_F(Sites, ARevokedClientIsTurnedAway) {
   EXPECT_EQ(run_program(whom("preflight", client_of(1))).code, 0);
 }
 
-TEST_F(Sites, AStateIsOfOneModelAndOneMode) {
+TEST_F(Sites, AClientMayBringAModelAndItsStateIsOfThatAndOneMode) {
   start_coordinator();
+  const auto its_update = [](std::size_t i) {
+    return (reference() / "clients" / client_of(i) / "update.safetensors").string();
+  };
+  own_model_ = its_update(1);
   start_client(0);
-  ASSERT_TRUE(coordinator_->wait_for_text(events(), "\"message\":\"Upload\""));
+  ASSERT_TRUE(clients_[0]->wait_for_text(state_of(0) / "audit.jsonl", ": accepted"));
+  const auto clients = nlohmann::json::parse(ask("clients").out).at("clients");
+  EXPECT_EQ(clients[0].at("architecture"), kModels[1]);
+  EXPECT_TRUE(clients[0].at("update").is_string());
   clients_[0]->signal(SIGTERM);
   clients_[0]->wait();
   start_client(0, {"--mode", "predictions"});  // its model lies in that state
   EXPECT_EQ(clients_[0]->wait(), 2);
   EXPECT_THAT(clients_[0]->err(), HasSubstr("another --state"));
+  own_model_ = its_update(2);
+  start_client(0);
+  EXPECT_EQ(clients_[0]->wait(), 2);
 }
 
 TEST_F(Sites, AMisspeltModelIsSaidBeforeAnybodyIsDialled) {

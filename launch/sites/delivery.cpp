@@ -1,0 +1,54 @@
+#include "launch/sites/delivery.h"
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "launch/progress.h"
+#include "training/fit.h"
+
+namespace fedstill {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Names = std::set<std::string>;
+
+constexpr std::chrono::milliseconds kLookEvery{100};
+
+Names who_uploaded(Service& service) {
+  return service.on_brain([](Coordinator& coordinator, Reception&, Instant) {
+    Names out;
+    for (const auto& [client, sha256] : coordinator.round().uploads()) out.insert(client);
+    return out;
+  });
+}
+
+Names who_has_it(Service& service) {
+  return service.on_brain(
+      [](Coordinator& coordinator, Reception&, Instant) { return coordinator.delivered(); });
+}
+
+}  // namespace
+
+void await_delivery(Service& service, const Run& run) {
+  Names waiting = who_uploaded(service), delivered;
+  const std::size_t all = waiting.size();
+  run.folder.recall("delivered", [&](const nlohmann::json& saved) { saved.get_to(delivered); });
+  const auto until = Clock::now() + std::chrono::minutes(run.job.round.linger_minutes);
+  run.progress.begin_stage("handing the bundle out", {});
+  for (;;) {
+    const std::size_t before = delivered.size();
+    delivered.merge(who_has_it(service));
+    if (delivered.size() != before) run.folder.remember("delivered", delivered);
+    for (const std::string& client : delivered) waiting.erase(client);
+    if (run.stop.load()) throw Stopped("[coordinator] stopped while the bundle was handed out");
+    if (waiting.empty() || Clock::now() > until) break;
+    std::this_thread::sleep_for(kLookEvery);
+  }
+  run.progress.end_stage(std::to_string(all - waiting.size()) + " of " + std::to_string(all) +
+                         " clients have the bundle");
+}
+
+}  // namespace fedstill

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "launch/sites/service.h"
+#include "launch/stages/run.h"
+
+namespace fedstill {
+
+// Waits until everybody who uploaded in the last round has its bundle, at most
+// round.linger_minutes. Who has it is remembered in the run's folder: they do not come again after
+// a restart. Throws Stopped.
+void await_delivery(Service& service, const Run& run);
+
+}  // namespace fedstill

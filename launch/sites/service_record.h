@@ -1,0 +1,34 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "launch/sites/service_log.h"
+#include "launch/stages/run.h"
+#include "transport/audit_log.h"
+#include "transport/frame.h"
+
+namespace fedstill {
+
+// Where a coordinator writes down what it does: progress for who watches, its log, the run's
+// events, and the audit log. Any thread, but for note_frame().
+class ServiceRecord {
+ public:
+  // run and log must outlive it. Throws what AuditLog throws.
+  ServiceRecord(const Run& run, ServiceLog& log)
+      : run_(run), log_(log), audit_(run.folder.file("audit.jsonl")) {}
+
+  void tell(const std::string& what);           // that all goes as it should
+  void note(const std::string& what) noexcept;  // that something does not
+  // What is received is refused where it cannot be written down (std::system_error); what is sent
+  // goes out. On the brain.
+  void note_frame(const std::string& peer, const Frame& frame, bool received);
+  ServiceLog& log() { return log_; }
+
+ private:
+  const Run& run_;
+  ServiceLog& log_;
+  AuditLog audit_;
+};
+
+}  // namespace fedstill
