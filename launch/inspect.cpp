@@ -140,12 +140,14 @@ Inspection checkpoint(const fs::path& path) {
     rows.push_back({fact.name, fact.value.substr(0, 64)});
   }
   return {{{"identity", identity},
-           {"epochs_done", c.epochs_done},
-           {"images", c.images},
-           {"loss_curve", c.epoch_losses},
+           {"epochs_done", c.place.epoch_losses.size()},
+           {"steps_done", c.place.steps_done},
+           {"images", c.place.images},
+           {"loss_curve", c.place.epoch_losses},
            {"tensors", c.tensors.size()}},
-          text_table(rows) + std::to_string(c.epochs_done) + " epochs done, " +
-              std::to_string(c.tensors.size()) + " tensors\n"};
+          text_table(rows) + std::to_string(c.place.epoch_losses.size()) + " epochs done, " +
+              std::to_string(c.place.steps_done) + " steps, " + std::to_string(c.tensors.size()) +
+              " tensors\n"};
 }
 
 std::string text_in(const fs::path& path) {

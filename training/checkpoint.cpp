@@ -1,5 +1,6 @@
 #include "training/checkpoint.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <stdexcept>
@@ -16,9 +17,9 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the file is little-endian");
 
 // Persisted; a change of the layout changes the digit. Layout: magic, SHA-256 (64 hex digits) of
-// all that follows, identity, epochs, images, losses, tensors; numbers as 64-bit little-endian,
-// every list and text after its length.
-constexpr std::string_view kMagic = "fedstill-fit-1\n";
+// all that follows, identity, steps, images, losses, loss so far, tensors; numbers as 64-bit
+// little-endian, every list and text after its length.
+constexpr std::string_view kName = "fedstill-fit-", kMagic = "fedstill-fit-2\n";
 constexpr std::size_t kDigestSize = 64, kBodyAt = kMagic.size() + kDigestSize;
 constexpr std::uint64_t kMaxRank = 8;
 
@@ -108,10 +109,41 @@ Tensor read_tensor(Reader& reader) {
   return tensor;
 }
 
+FitPlace read_place(Reader& reader) {
+  FitPlace place;
+  place.steps_done = reader.number<std::int64_t>();
+  place.images = reader.number<std::int64_t>();
+  place.epoch_losses.resize(reader.length(8));
+  for (double& loss : place.epoch_losses) loss = reader.number<double>();
+  place.loss_sum = reader.number<double>();
+  const auto epochs = static_cast<std::int64_t>(place.epoch_losses.size());
+  if (place.steps_done < epochs || place.images < 0) {
+    throw DecodeError("[checkpoint] found " + std::to_string(epochs) + " epochs in " +
+                      std::to_string(place.steps_done) + " steps with " +
+                      std::to_string(place.images) + " images");
+  }
+  return place;
+}
+
+// Only of this version: a fit under way is finished by the program that began it.
+void check_magic(std::span<const std::byte> bytes) {
+  const std::string_view start(reinterpret_cast<const char*>(bytes.data()),
+                               std::min(bytes.size(), kMagic.size()));
+  if (start == kMagic) return;
+  if (start.size() == kMagic.size() && start.starts_with(kName) && start.back() == '\n') {
+    throw DecodeError(std::string("[checkpoint] found version ") + start[kName.size()] +
+                      ", expected 2: finish this fit with the fedstill that began it, or remove "
+                      "the file to begin it anew");
+  }
+  throw DecodeError("[checkpoint] found " + std::to_string(bytes.size()) +
+                    " bytes that do not start as a checkpoint does");
+}
+
 void check_envelope(std::span<const std::byte> bytes) {
-  if (bytes.size() < kBodyAt || std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0) {
+  check_magic(bytes);
+  if (bytes.size() < kBodyAt) {
     throw DecodeError("[checkpoint] found " + std::to_string(bytes.size()) +
-                      " bytes that do not start as a checkpoint of version 1 does");
+                      " bytes, expected at least " + std::to_string(kBodyAt));
   }
   const std::string digest = sha256_hex(bytes.subspan(kBodyAt));
   if (std::memcmp(bytes.data() + kMagic.size(), digest.data(), kDigestSize) != 0) {
@@ -128,10 +160,12 @@ std::vector<std::byte> encode_checkpoint(const Checkpoint& checkpoint) {
     body.text(fact.name);
     body.text(fact.value);
   }
-  body.number(checkpoint.epochs_done);
-  body.number(checkpoint.images);
-  body.number<std::uint64_t>(checkpoint.epoch_losses.size());
-  for (const double loss : checkpoint.epoch_losses) body.number(loss);
+  const FitPlace& place = checkpoint.place;
+  body.number(place.steps_done);
+  body.number(place.images);
+  body.number<std::uint64_t>(place.epoch_losses.size());
+  for (const double loss : place.epoch_losses) body.number(loss);
+  body.number(place.loss_sum);
   body.number<std::uint64_t>(checkpoint.tensors.size());
   for (const Tensor& tensor : checkpoint.tensors) {
     body.number<std::uint64_t>(tensor.shape().size());
@@ -157,17 +191,10 @@ Checkpoint decode_checkpoint(std::span<const std::byte> bytes) {
     fact.name = reader.text();
     fact.value = reader.text();
   }
-  checkpoint.epochs_done = reader.number<std::int64_t>();
-  checkpoint.images = reader.number<std::int64_t>();
-  checkpoint.epoch_losses.resize(reader.length(8));
-  for (double& loss : checkpoint.epoch_losses) loss = reader.number<double>();
+  checkpoint.place = read_place(reader);
   const std::size_t tensors = reader.length(16);
   for (std::size_t i = 0; i < tensors; ++i) checkpoint.tensors.push_back(read_tensor(reader));
-  const auto losses = static_cast<std::int64_t>(checkpoint.epoch_losses.size());
-  if (!reader.done() || checkpoint.epochs_done != losses || checkpoint.images < 0) {
-    throw DecodeError("[checkpoint] found " + std::to_string(checkpoint.epochs_done) +
-                      " epochs with " + std::to_string(losses) + " losses or bytes after the end");
-  }
+  if (!reader.done()) throw DecodeError("[checkpoint] found bytes after the end");
   return checkpoint;
 }
 

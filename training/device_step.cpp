@@ -24,9 +24,9 @@ void DeviceStep::run(const Batch& batch, double learning_rate_factor, std::uint6
              to_device(batch.targets, executor_.device()), batch.share});
 }
 
-double DeviceStep::loss_sum(bool reset) {
+double DeviceStep::take_loss_sum() {
   const double sum = sum_.item<double>();
-  if (reset) sum_.zero_();
+  sum_.zero_();
   return sum;
 }
 

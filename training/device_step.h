@@ -22,9 +22,9 @@ class DeviceStep {
   DeviceStep& operator=(const DeviceStep&) = delete;
 
   void run(const Batch& batch, double learning_rate_factor, std::uint64_t dropout_key);
-  // Of the losses of all steps since the last call with reset; waits for them. Not finite if one of
-  // them was not.
-  double loss_sum(bool reset);
+  // Of the losses of all steps since the last call; waits for them. Not finite if one of them was
+  // not.
+  double take_loss_sum();
   const RecordedStep& recorded() const { return step_; }
 
  private:

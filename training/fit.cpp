@@ -1,27 +1,26 @@
 #include "training/fit.h"
 
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/isfinite.h>
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <optional>
 
-#include "model/atomic_file.h"
 #include "model/random.h"
-#include "training/checkpoint.h"
 #include "training/device.h"
 #include "training/device_step.h"
+#include "training/divergence.h"
+#include "training/fit_file.h"
 #include "training/fit_identity.h"
-#include "training/fit_state.h"
+#include "training/rank_statistics.h"
 
 namespace fedstill {
 
 namespace {
 
-constexpr std::size_t kMaxCheckpointBytes = std::size_t{1} << 34U;
 // A device works behind the host; each look at a loss waits for it.
 constexpr std::int64_t kStepsPerLook = 32;
 
@@ -46,6 +45,10 @@ class Fitting {
         steps_per_epoch_(steps_of(source, options)),
         epochs_(std::max(options.epochs,
                          (options.minimum_steps + steps_per_epoch_ - 1) / steps_per_epoch_)) {
+    if (!options.checkpoint.empty() && options.parallel.rank() == 0) {
+      file_.emplace(options.checkpoint, options.checkpoint_share,
+                    fit_identity(options, epochs_, steps_per_epoch_, executor));
+    }
     if (options.parallel.exchanges()) {
       prepare_ranks();
     } else if (is_on_device() && options.accumulate == 1) {
@@ -58,14 +61,16 @@ class Fitting {
 
   FitReport run() {
     const auto start = std::chrono::steady_clock::now();
-    if (!options_.checkpoint.empty() && options_.parallel.rank() == 0) resume();
+    if (file_) file_->load(place_, state_tensors(), {total_steps(), steps_per_epoch_});
     if (gradients_) begin_together();
-    for (; epoch_ < epochs_; ++epoch_) run_epoch();
-    check_parameters();
+    mean_ = place_.loss_sum / static_cast<double>(std::max<std::int64_t>(1, step_of_epoch()));
+    while (place_.steps_done < total_steps()) make_step();
+    require_finite(executor_.parameters(), taken(place_.steps_done));
     if (device_step_) {
       report_.replayed = device_step_->recorded().replays();
       report_.refusal = device_step_->recorded().refusal();
     }
+    report_.epoch_losses = std::move(place_.epoch_losses);
     report_.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return std::move(report_);
@@ -73,12 +78,25 @@ class Fitting {
 
  private:
   std::int64_t total_steps() const { return epochs_ * steps_per_epoch_; }
+  std::int64_t epoch() const { return place_.steps_done / steps_per_epoch_; }
+  std::int64_t step_of_epoch() const { return place_.steps_done % steps_per_epoch_; }
+  double factor_of(std::int64_t step) const {
+    return schedule_factor(options_.schedule, step, total_steps());
+  }
+  StepTaken taken(std::int64_t steps_done) const {
+    const std::int64_t step = std::max<std::int64_t>(0, steps_done - 1);
+    return {steps_done, total_steps(), options_.optimizer.learning_rate * factor_of(step)};
+  }
   bool is_on_device() const { return !executor_.device().is_cpu(); }
 
   void prepare_ranks() {
     const DataParallel& parallel = options_.parallel;
     gradients_.emplace(executor_.parameters(), parallel);
-    if (parallel.shared_batch_norm) executor_.measure_over(parallel.group, parallel.wire);
+    if (parallel.shared_batch_norm) {
+      executor_.measure_over(parallel.group, parallel.wire);
+    } else if (parallel.ranks() > 1) {
+      statistics_.emplace(executor_.parameters(), parallel);
+    }
   }
 
   void prepare_device() {
@@ -91,57 +109,61 @@ class Fitting {
     stream_.emplace(executor_.device());
   }
 
-  void run_epoch() {
-    double sum = 0.0, mean = 0.0;
-    for (std::int64_t step = 0; step < steps_per_epoch_; ++step) {
-      if (!gradients_) stop_if(is_asked_to_stop());
-      if (device_step_) {
-        mean = run_behind_host(step, mean);
-      } else {
-        sum += run_step(step);
-        mean = sum / static_cast<double>(step + 1);
-      }
-      // Saved before it is told, so that who stops at an epoch's end loses nothing.
-      if (step + 1 == steps_per_epoch_) finish_epoch(mean);
-      if (options_.on_event) tell(step, mean);
-      stop_if(somebody_stops_);
+  void make_step() {
+    if (!gradients_) leave_if(is_asked_to_stop());
+    const std::int64_t step = place_.steps_done;
+    if (device_step_) {
+      run_behind_host();
+    } else {
+      place_.loss_sum += run_step();
     }
-  }
-
-  // Returns the mean loss of the epoch's steps when it was last looked at.
-  double run_behind_host(std::int64_t step_of_epoch, double mean) {
-    const std::int64_t step = epoch_ * steps_per_epoch_ + step_of_epoch, done = step_of_epoch + 1;
-    const double factor = schedule_factor(options_.schedule, step, total_steps());
-    const Batch batch = source_.batch(epoch_, step_of_epoch);
-    device_step_->run(batch, factor, dropout_key(step));
-    report_.images += batch.images.size(0);
     ++report_.steps;
+    ++place_.steps_done;
+    const std::int64_t done = step % steps_per_epoch_ + 1;
     const bool last = done == steps_per_epoch_;
-    if (!last && done % kStepsPerLook != 0) return mean;
-    mean = device_step_->loss_sum(/*reset=*/last) / static_cast<double>(done);
-    require_finite("loss", mean, step, factor);
-    return mean;
+    if (!device_step_ || last || done % kStepsPerLook == 0) look(done);
+    if (last) finish_epoch();
+    // Saved before it is told, so that who is killed at what was told loses nothing.
+    if (is_time_to_save()) save();
+    if (options_.on_event) tell(last);
+    leave_if(somebody_stops_);
   }
 
-  double run_step(std::int64_t step_of_epoch) {
-    const std::int64_t step = epoch_ * steps_per_epoch_ + step_of_epoch;
-    const double factor = schedule_factor(options_.schedule, step, total_steps());
+  // The mean loss of the epoch's steps so far; of a device, what it is waited for.
+  void look(std::int64_t done) {
+    if (device_step_) place_.loss_sum += device_step_->take_loss_sum();
+    mean_ = place_.loss_sum / static_cast<double>(done);
+    require_finite("loss", mean_, taken(place_.steps_done));
+  }
+
+  void run_behind_host() {
+    const Batch batch = source_.batch(epoch(), step_of_epoch());
+    device_step_->run(batch, factor_of(place_.steps_done), dropout_key(place_.steps_done));
+    saw(batch.images.size(0));
+  }
+
+  void saw(std::int64_t images) {
+    place_.images += images;
+    report_.images += images;
+  }
+
+  double run_step() {
+    const std::int64_t step = place_.steps_done;
     double value = 0.0;
     for (std::int64_t part = 0; part < options_.accumulate; ++part) {
-      const std::int64_t batch = step_of_epoch * options_.accumulate + part;
-      value = run_batch(source_.batch(epoch_, batch), step, part, value);
+      const std::int64_t batch = step_of_epoch() * options_.accumulate + part;
+      value = run_batch(source_.batch(epoch(), batch), step, part, value);
       // With several ranks all see it after the last, so that all throw.
       if (!gradients_ || part + 1 == options_.accumulate) {
-        require_finite("loss", value, step, factor);
+        require_finite("loss", value, taken(step + 1));
       }
     }
     if (options_.clip_norm > 0.0) {
       const double norm = clip_gradients(executor_.parameters(), options_.clip_norm);
-      require_finite("gradient norm", norm, step, factor);
+      require_finite("gradient norm", norm, taken(step + 1));
     }
-    optimizer_->step(factor);
+    optimizer_->step(factor_of(step));
     optimizer_->zero_gradients();
-    ++report_.steps;
     return value;
   }
 
@@ -153,7 +175,7 @@ class Fitting {
     const auto parts = static_cast<double>(options_.accumulate);
     const at::Tensor loss = loss_(outputs, to_device(batch.targets, executor_.device()));
     const double own = before + loss.item<float>() * (gradients_ ? batch.share : 1.0) / parts;
-    report_.images += std::llround(static_cast<double>(batch.images.size(0)) / batch.share);
+    saw(std::llround(static_cast<double>(batch.images.size(0)) / batch.share));
     if (gradients_) return backward_together(loss.mul(batch.share / parts), own, part);
     if (std::isfinite(own)) (parts > 1.0 ? loss.mul(1.0 / parts) : loss).backward();
     return own;
@@ -166,75 +188,75 @@ class Fitting {
   }
 
   // The step's last gradients become those of all ranks; returns the loss of all then. Who is asked
-  // to stop tells the others with it, so that all leave after the same step.
+  // to stop, or keeps the checkpoint and would save, tells the others with it, so that all do so
+  // after the same step.
   double backward_together(const at::Tensor& loss, double own, std::int64_t part) {
     if (part + 1 < options_.accumulate) {
       gradients_->add();
       loss.backward();
       return own;
     }
-    facts_ = {static_cast<float>(own), is_asked_to_stop() ? 1.0F : 0.0F};
+    const bool saves = file_ && file_->is_due();
+    facts_ = {static_cast<float>(own), is_asked_to_stop() ? 1.0F : 0.0F, saves ? 1.0F : 0.0F};
     gradients_->begin(facts_);
     loss.backward();
     gradients_->finish();
     somebody_stops_ = facts_[1] > 0.0F;
+    somebody_saves_ = facts_[2] > 0.0F;
     return static_cast<double>(facts_[0]);
   }
 
+  // Rank 0 says where all are.
   void begin_together() {
-    std::array<std::int64_t, 2> where{epoch_, images_before_};
+    std::array where{place_.steps_done, place_.images,
+                     std::bit_cast<std::int64_t>(place_.loss_sum)};
     std::vector<at::Tensor> state = state_tensors();
-    state.push_back(at::from_blob(where.data(), {2}, at::kLong));
+    state.push_back(at::from_blob(where.data(), {where.size()}, at::kLong));
     broadcast(state, options_.parallel);
-    epoch_ = where[0];
-    images_before_ = where[1];
+    place_.steps_done = where[0];
+    place_.images = where[1];
+    place_.loss_sum = std::bit_cast<double>(where[2]);
+    if (statistics_) statistics_->take();
   }
 
-  void finish_epoch(double mean) {
-    report_.epoch_losses.push_back(mean);
+  void finish_epoch() {
+    place_.epoch_losses.push_back(mean_);
+    place_.loss_sum = 0.0;
     if (gradients_ && !options_.parallel.shared_batch_norm)
       average_statistics(executor_.parameters(), options_.parallel);
-    const std::int64_t done = epoch_ + 1,
-                       every = std::max<std::int64_t>(1, options_.checkpoint_every);
-    if (options_.checkpoint.empty() || options_.parallel.rank() != 0) return;
-    if (done != epochs_ && done % every != 0) return;
-    write_file_atomically(options_.checkpoint, encode_checkpoint(current_state()));
   }
 
-  void tell(std::int64_t step, double mean) const {
-    options_.on_event({.epoch = epoch_,
+  bool is_time_to_save() const {
+    if (place_.steps_done == total_steps()) return true;
+    return gradients_ ? somebody_saves_ : file_ && file_->is_due();
+  }
+
+  // By all ranks after the same step. What no fit could go on from is never written.
+  void save() {
+    if (!file_ && !gradients_) return;
+    if (device_step_ && step_of_epoch() > 0) look(step_of_epoch());
+    require_finite(executor_.parameters(), taken(place_.steps_done));
+    if (statistics_) statistics_->gather();
+    if (file_) file_->save(place_, state_tensors());
+  }
+
+  void tell(bool end_of_epoch) const {
+    options_.on_event({.epoch = (place_.steps_done - 1) / steps_per_epoch_,
                        .epochs = epochs_,
-                       .step = epoch_ * steps_per_epoch_ + step + 1,
+                       .step = place_.steps_done,
                        .steps = total_steps(),
-                       .images = images_before_ + report_.images,
-                       .loss = mean,
-                       .end_of_epoch = step + 1 == steps_per_epoch_});
+                       .images = place_.images,
+                       .loss = mean_,
+                       .end_of_epoch = end_of_epoch});
   }
 
   bool is_asked_to_stop() const { return options_.stop != nullptr && options_.stop->load(); }
 
-  void stop_if(bool asked) const {
+  void leave_if(bool asked) {
     if (!asked) return;
-    throw Stopped("[fit] stopped in epoch " + std::to_string(epoch_ + 1) + " of " +
-                  std::to_string(epochs_));
-  }
-
-  void require_finite(const char* what, double value, std::int64_t step, double factor) const {
-    if (std::isfinite(value)) return;
-    throw DivergedError(std::string("[fit] the ") + what + " became " + to_text(value) +
-                        " at step " + std::to_string(step + 1) + " of " +
-                        std::to_string(total_steps()) + " with learning rate " +
-                        to_text(options_.optimizer.learning_rate * factor));
-  }
-
-  // The loss of the last update is never computed, so its result is looked at instead.
-  void check_parameters() const {
-    for (const Executor::Parameter& parameter : executor_.parameters()) {
-      if (parameter.value.detach().isfinite().all().item<bool>()) continue;
-      throw DivergedError("[fit] parameter " + parameter.name + " is not finite after step " +
-                          std::to_string(total_steps()) + " with learning rate " +
-                          to_text(options_.optimizer.learning_rate));
-    }
+    save();
+    throw Stopped("[fit] stopped after step " + std::to_string(place_.steps_done) + " of " +
+                  std::to_string(total_steps()));
   }
 
   std::vector<at::Tensor> state_tensors() const {
@@ -243,25 +265,8 @@ class Fitting {
       tensors.push_back(parameter.value);
     }
     for (at::Tensor& tensor : optimizer_->state()) tensors.push_back(std::move(tensor));
+    if (statistics_) tensors.push_back(statistics_->rows());
     return tensors;
-  }
-
-  Checkpoint current_state() const {
-    Checkpoint state{
-        identity_, epoch_ + 1, images_before_ + report_.images, report_.epoch_losses, {}};
-    for (const at::Tensor& tensor : state_tensors()) state.tensors.push_back(to_rows(tensor));
-    return state;
-  }
-
-  void resume() {
-    identity_ = fit_identity(options_, epochs_, steps_per_epoch_, executor_);
-    if (!std::filesystem::exists(options_.checkpoint)) return;
-    const Checkpoint state = decode_checkpoint(read_file(options_.checkpoint, kMaxCheckpointBytes));
-    check_identity(state, identity_, options_.checkpoint);
-    restore(state, state_tensors(), epochs_, options_.checkpoint);
-    epoch_ = state.epochs_done;
-    images_before_ = state.images;
-    report_.epoch_losses = state.epoch_losses;
   }
 
   Executor& executor_;
@@ -270,14 +275,17 @@ class Fitting {
   const Loss& loss_;
   const FitOptions& options_;
   std::unique_ptr<Optimizer> optimizer_;
-  std::int64_t steps_per_epoch_, epochs_, epoch_ = 0, images_before_ = 0;
-  std::vector<Checkpoint::Fact> identity_;
+  std::int64_t steps_per_epoch_, epochs_;
+  FitPlace place_;
+  double mean_ = 0.0;            // loss of the epoch's steps when last looked at
+  std::optional<FitFile> file_;  // of the rank that keeps it
+  std::optional<RankStatistics> statistics_;
   FitReport report_;
-  std::array<float, 2> facts_{};  // outlives the reduction that gradients_ has under way
+  std::array<float, 3> facts_{};  // outlives the reduction that gradients_ has under way
   std::optional<GradientBuckets> gradients_;  // of several ranks
   std::optional<DeviceStep> device_step_;     // of one rank on a device
   std::optional<DeviceStream> stream_;        // ends first, with all work of the others done
-  bool somebody_stops_ = false;
+  bool somebody_stops_ = false, somebody_saves_ = false;
 };
 
 }  // namespace

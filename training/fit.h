@@ -45,12 +45,13 @@ struct FitOptions {
   // On a device, by one rank, one batch a step and without dropout: the step is recorded and
   // replayed.
   bool record = true;
-  // Empty: none. Written atomically after every checkpoint_every-th epoch and the last; read at the
-  // start if it exists. The data and the loss are the caller's to keep the same; what the fit knows
-  // of itself is checked.
+  // Empty: none. Written atomically after a step, as often as checkpoint_share allows, when asked
+  // to stop and at the end; read at the start if it exists. The data and the loss are the caller's
+  // to keep the same; what the fit knows of itself is checked.
   std::filesystem::path checkpoint{};
-  std::int64_t checkpoint_every = 1;
-  // When true: finish the step and throw Stopped (the last checkpoint stays).
+  double checkpoint_share =
+      0.01;  // of the fit's time; infinity: after every step, 0: never between
+  // When true: finish the step, write the checkpoint and throw Stopped.
   const std::atomic<bool>* stop = nullptr;
   std::function<void(const FitEvent&)> on_event{};  // from the fitting thread, after every step
 };
@@ -76,12 +77,12 @@ struct FitReport {
 };
 
 // The one training loop: batches → run the wanted nodes in kTrain → loss → backward → clip → step.
-// With the same seed, executor and thread count the result is the same bits, interrupted or not;
-// that is not promised of another device than the cpu, nor are the bits of two devices the same. On
-// such a device one rank looks at its losses only now and then, so a loss that is not finite is
-// found a few steps late.
-// Throws Stopped, DivergedError, CollectiveError, DecodeError for a damaged checkpoint and
-// std::invalid_argument for the checkpoint of another fit, naming what differs.
+// With the same seed, executor and thread count the result is the same bits, interrupted at any
+// step or not; that is not promised of another device than the cpu, nor are the bits of two devices
+// the same. On such a device one rank looks at its losses only now and then, so a loss that is not
+// finite is found a few steps late. Throws Stopped, DivergedError, CollectiveError, DecodeError for
+// a damaged checkpoint and std::invalid_argument for the checkpoint of another fit, naming what
+// differs.
 FitReport fit(Executor& executor, std::span<const int> wanted, BatchSource& source,
               const Loss& loss, const FitOptions& options);
 

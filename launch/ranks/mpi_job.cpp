@@ -9,6 +9,7 @@
 #include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "collective/mpi/mpi.h"
 #include "collective/nccl/nccl.h"
@@ -196,6 +197,17 @@ std::int64_t distillers_of(const Job& job, std::int64_t ranks) {
   return job.distillation.ranks == 0 ? most : std::min(job.distillation.ranks, most);
 }
 
+// Who leaves first ends the job for all, so ranks that were told to stop wait until each has
+// written its checkpoints; not for long, as one may hang or not have been told.
+void leave_together(Collective& leaving) {
+  constexpr std::chrono::seconds kGrace{20};
+  const auto until = std::chrono::steady_clock::now() + kGrace;
+  Pending others = leaving.barrier();
+  while (!others.is_done() && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
 // Of the whole job: another rank's folder is two below.
 std::filesystem::path run_path(const Run& run, bool leads) {
   return leads ? run.folder.path() : run.folder.path().parent_path().parent_path();
@@ -213,7 +225,7 @@ json run_on_ranks(const MpiCommand& command, Progress& progress, std::atomic<boo
   mpi::Session session;
   mpi::Options options;
   options.deadline = kPatience;
-  const auto all = mpi::make(session, options);
+  const auto all = mpi::make(session, options), leaving = mpi::make(session, options);
   const mpi::Channels channels = mpi::open_channels();
   const Neighbours neighbours = find_neighbours(*all);
   Place place = take_place(command, neighbours.place, *all, stop);
@@ -241,6 +253,7 @@ json run_on_ranks(const MpiCommand& command, Progress& progress, std::atomic<boo
     crew.serve(run, material);
     return nullptr;
   } catch (const Stopped&) {
+    leave_together(*leaving);
     throw Stopped("interrupted; " + how);
   } catch (const CollectiveError& error) {
     throw CollectiveError(std::string(error.what()) + "; " + how);

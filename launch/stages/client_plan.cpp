@@ -110,10 +110,10 @@ HeadOptions joint_head_options(const Job& job) { return head_options(job, client
 ClientWorkload workload_of(const Job& job, const ClientRound& round, std::int64_t samples) {
   const std::int64_t batch = std::min(job.clients.batch, std::max<std::int64_t>(1, samples));
   ClientWorkload load;
-  load.steps_per_epoch = std::max<std::int64_t>(1, samples / batch);
+  const std::int64_t steps_per_epoch = std::max<std::int64_t>(1, samples / batch);
   const std::int64_t epochs = round.lesson ? job.round.epochs : job.clients.epochs;
   load.body_images = (round.lesson ? batch + job.clients.batch : batch) *
-                     std::max(epochs * load.steps_per_epoch, job.clients.min_steps);
+                     std::max(epochs * steps_per_epoch, job.clients.min_steps);
   load.head_images = job.head.steps * job.head.batch;
   return load;
 }

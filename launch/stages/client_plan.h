@@ -14,7 +14,6 @@ namespace fedstill {
 // How many images training shows to the networks.
 struct ClientWorkload {
   std::int64_t body_images = 0, head_images = 0;
-  std::int64_t steps_per_epoch = 1;
   std::int64_t images() const { return body_images + head_images; }
 };
 

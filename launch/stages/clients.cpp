@@ -19,9 +19,6 @@
 namespace fedstill {
 namespace {
 
-// A checkpoint costs a flush to the disk, so small shards with many short epochs write few.
-constexpr std::int64_t kStepsPerCheckpoint = 100;
-
 std::vector<std::int64_t> count_classes(const Shard& shard, std::int64_t classes) {
   std::vector<std::int64_t> counts(static_cast<std::size_t>(classes));
   for (const auto label : shard.labels) ++counts[static_cast<std::size_t>(label)];
@@ -74,8 +71,7 @@ class ClientWork {
     run_.events.event("client_started", {{"client", plan_.name},
                                          {"architecture", plan_.architecture},
                                          {"samples", plan_.task.shard.images.count()}});
-    ClientResult result = run_client(plan_.task, fit_options("body", plan_.load.steps_per_epoch),
-                                     fit_options("head", plan_.load.steps_per_epoch));
+    ClientResult result = run_client(plan_.task, fit_options("body"), fit_options("head"));
     if (lies_) always_claim(result.update.graph);
     write_model(folder_ / "update.safetensors", result.update.graph);
     ClientRecord record = describe(result);
@@ -88,10 +84,9 @@ class ClientWork {
     return record;
   }
 
-  FitOptions fit_options(const std::string& part, std::int64_t steps_per_epoch) {
+  FitOptions fit_options(const std::string& part) {
     FitOptions options;
     options.checkpoint = folder_ / (part + ".checkpoint");
-    options.checkpoint_every = std::max<std::int64_t>(1, kStepsPerCheckpoint / steps_per_epoch);
     options.stop = &run_.stop;
     const bool head = part == "head";
     options.on_event = [this, head, part,

@@ -67,13 +67,20 @@ TEST_F(Interruption, CtrlCEndsWithItsOwnCodeAndAHint) {
   }
 }
 
-TEST_F(Interruption, CtrlCInTheStudentAndAResumeGiveTheSameStudent) {
-  const auto run = fresh("ctrl-c-student");
-  Process process(small_job(run));
-  process.wait_for_text(run / "metrics.csv", "student,student,1,");
+TEST_F(Interruption, CtrlCWithinAnEpochOfTheStudentLosesNothing) {
+  const auto whole = fresh("long-epochs"), run = fresh("long-epochs-stopped");
+  ASSERT_EQ(run_program(small_job(whole, long_epochs())).code, 0);
+  std::vector<std::string> job = small_job(run, long_epochs());
+  job.insert(job.end(), {"--clients-from", whole.string()});
+  Process process(job);
+  ASSERT_TRUE(process.wait_for_text(run / "metrics.csv", "student,student,0,")) << process.err();
   process.signal(SIGTERM);
-  process.wait();  // it may have been done just before
-  resume_and_compare(run);
+  EXPECT_EQ(process.wait(), 9);
+  EXPECT_GT(steps_of(run / "student.checkpoint"), kLongEpoch);
+  ASSERT_EQ(run_program({"simulate", "--resume", run.string()}).code, 0);
+  EXPECT_EQ(student_of(run), student_of(whole));
+  EXPECT_EQ(report_of(run).at("student").at("loss_curve"),
+            report_of(whole).at("student").at("loss_curve"));
 }
 
 TEST_F(Interruption, TwoProcessesCannotUseOneRun) {

@@ -116,19 +116,31 @@ TEST_F(Ranks, TheStudentsSettingsReachEveryRank) {
 
 TEST_F(Ranks, AKilledRankEndsTheJobAndTheSameCommandGoesOn) {
   const auto uninterrupted = fresh("ranks-whole");
-  run(2, uninterrupted);
-  int struck = 0;
-  for (const char* moment : {"client,", "student,student,1,"}) {
-    SCOPED_TRACE(moment);
-    const auto folder = fresh("ranks-killed" + std::to_string(struck));
-    auto job = start(2, folder);
-    job->wait_for_text(folder / "metrics.csv", moment);
-    if (const auto ranks = job->children(); !ranks.empty()) ::kill(ranks.back(), SIGKILL);
-    if (job->wait() != 0) ++struck;
-    run(2, folder);  // refused if a rank were left
+  run(2, uninterrupted, long_epochs());
+  struct Moment {
+    const char* text;
+    int signal;
+  };
+  const Moment moments[] = {
+      {"client,", SIGKILL}, {"student,student,0,", SIGKILL}, {"student,student,0,", SIGUSR1}};
+  int number = 0;
+  for (const auto& [text, signal] : moments) {
+    SCOPED_TRACE(text + std::to_string(signal));
+    const auto folder = fresh("ranks-killed" + std::to_string(number++));
+    auto job = start(2, folder, long_epochs());
+    ASSERT_TRUE(job->wait_for_text(folder / "metrics.csv", text)) << job->err();
+    const auto ranks = job->children();
+    ASSERT_EQ(ranks.size(), 2U);
+    ::kill(signal == SIGKILL ? ranks.back() : job->pid(), signal);
+    const int code = job->wait();
+    EXPECT_TRUE(signal == SIGKILL ? code != 0 : code == 9) << code;
+    if (std::string_view(text).starts_with("student")) {
+      const std::int64_t least = signal == SIGKILL ? 0 : kLongEpoch;  // nothing is lost when told
+      EXPECT_GT(steps_of(folder / "student.checkpoint"), least);
+    }
+    run(2, folder, long_epochs());  // refused if a rank were left
     EXPECT_EQ(student_of(folder), student_of(uninterrupted));
   }
-  EXPECT_GE(struck, 1);
 }
 
 TEST_F(Ranks, StoppedInOrderItSaysHowToGoOn) {

@@ -29,11 +29,21 @@ inline std::vector<std::string> small_job(const std::filesystem::path& run,
   return words;
 }
 
+// The student's epochs take long, so that a signal comes within one.
+constexpr std::int64_t kLongEpoch = 200;  // steps
+inline std::vector<std::string> long_epochs() {
+  return {"--set", "distillation.batch=2", "--set", "distillation.epochs=2"};
+}
+
 // What a command that must succeed prints with --json.
 inline nlohmann::json run_json(const std::vector<std::string>& arguments) {
   const Finished done = run_program(arguments);
   EXPECT_EQ(done.code, 0) << done.err;
   return nlohmann::json::parse(done.out);
+}
+
+inline std::int64_t steps_of(const std::filesystem::path& checkpoint) {
+  return run_json({"inspect", checkpoint.string(), "--json"}).at("steps_done");
 }
 
 inline nlohmann::json report_of(const std::filesystem::path& run) {

@@ -14,9 +14,7 @@ namespace {
 Checkpoint sample() {
   const std::array<float, 6> numbers{1, -2, 3, 0.5F, 1e-30F, 1e30F};
   return {.identity = {{"seed", "7"}, {"optimizer", "sgd"}},
-          .epochs_done = 2,
-          .images = 300,
-          .epoch_losses = {1.5, 0.25},
+          .place = {.steps_done = 9, .images = 300, .epoch_losses = {1.5, 0.25}, .loss_sum = 0.75},
           .tensors = {Tensor::of_floats({2, 3}, numbers),
                       Tensor::of_floats({}, {numbers.data(), 1}), Tensor(DType::kF32, {0, 4})}};
 }
@@ -73,6 +71,26 @@ TEST(Checkpoint, TrailingBytesAreRefused) {
   std::vector<std::byte> bytes = encode_checkpoint(sample());
   bytes.push_back(std::byte{0});
   EXPECT_THROW(decode_checkpoint(resealed(bytes)), DecodeError);
+}
+
+TEST(Checkpoint, MoreEpochsThanStepsAndNegativeCountsAreRefused) {
+  const FitPlace places[] = {{1, 10, {1.0, 2.0}, 0.0}, {-1, 0, {}, 0.0}, {3, -1, {}, 0.0}};
+  for (const FitPlace& place : places) {
+    Checkpoint wrong = sample();
+    wrong.place = place;
+    EXPECT_THROW(decode_checkpoint(encode_checkpoint(wrong)), DecodeError) << place.steps_done;
+  }
+}
+
+TEST(Checkpoint, AnotherVersionIsNamed) {
+  std::vector<std::byte> bytes = encode_checkpoint(sample());
+  bytes[13] = std::byte{'1'};
+  try {
+    decode_checkpoint(bytes);
+    FAIL() << "another version was taken";
+  } catch (const DecodeError& error) {
+    EXPECT_NE(std::string(error.what()).find("found version 1, expected 2"), std::string::npos);
+  }
 }
 
 TEST(Checkpoint, IdentityNamesTheFirstDifference) {

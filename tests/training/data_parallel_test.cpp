@@ -2,9 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include <array>
-#include <mutex>
-#include <set>
+#include <atomic>
+#include <limits>
 
 #include "collective/local/local.h"
 #include "tests/support/temporary_folder.h"
@@ -247,32 +246,70 @@ TEST(DataParallel, MorePartsThanImagesAreRefused) {
   EXPECT_THROW(make_batches(toy_images(), toy_labels(), options), std::invalid_argument);
 }
 
-TEST(DataParallel, AllStopWhenOneIsAskedToAndGoOnTogether) {
-  const TemporaryFolder folder;
-  const auto checkpoint = folder.path() / "fit.checkpoint";
-  const auto uninterrupted = run_ranks(2, small_net(), {});
+// Of two ranks; one of them is told after that step, and only rank 0 keeps the checkpoint.
+void stop_two(const DataParallel& parallel, const std::filesystem::path& checkpoint,
+              std::int64_t step, int told) {
   std::atomic<bool> stop{false};
-  std::mutex mutex;
-  std::set<int> stopped;
+  std::atomic<int> stopped{0};
   local::run_ranks(2, [&](Collective& group) {
-    FitOptions options = options_of({.group = &group});
-    options.checkpoint = checkpoint;
-    if (group.rank() == 1) options.stop = &stop;  // the other is not told
-    options.on_event = [&](const FitEvent& event) {
-      if (event.step == 8) stop = true;
-    };
+    DataParallel own = parallel;
+    own.group = &group;
+    FitOptions options = options_of(own);
+    if (group.rank() == 0) options.checkpoint = checkpoint;
+    if (group.rank() == told) {
+      options.stop = &stop;
+      options.on_event = [&](const FitEvent& event) { stop = event.step == step; };
+    }
     EXPECT_THROW(run(small_net(), options), Stopped);
-    const std::lock_guard lock(mutex);
-    stopped.insert(group.rank());
+    ++stopped;
   });
-  EXPECT_EQ(stopped, (std::set{0, 1}));
-  ASSERT_TRUE(std::filesystem::exists(checkpoint));
-  // Only rank 0 can read it.
-  const auto resumed = run_ranks(2, small_net(), {}, [&](FitOptions& options, int rank) {
-    if (rank == 0) options.checkpoint = checkpoint;
-  });
-  EXPECT_EQ(resumed[0].graph, uninterrupted[0].graph);
-  EXPECT_EQ(resumed[1].graph, uninterrupted[0].graph);
+  EXPECT_EQ(stopped, 2);
+}
+
+TEST(DataParallel, AllStopAfterTheSameStepWhicheverItIsAndGoOnTogether) {
+  for (const bool shared : {false, true}) {
+    const TemporaryFolder folder;
+    const auto uninterrupted = run_ranks(2, small_net(), {.shared_batch_norm = shared});
+    for (const std::int64_t step : {1, 2, 4, 5, 7, 10, 13}) {
+      SCOPED_TRACE(step);
+      const auto checkpoint = folder.path() / std::to_string(step);
+      stop_two({.shared_batch_norm = shared}, checkpoint, step, static_cast<int>(step % 2));
+      const auto resumed =
+          run_ranks(2, small_net(), {.shared_batch_norm = shared}, [&](FitOptions& o, int rank) {
+            if (rank == 0) o.checkpoint = checkpoint;
+          });
+      for (const Outcome& rank : resumed) {
+        EXPECT_EQ(rank.graph, uninterrupted[0].graph);
+        EXPECT_EQ(rank.report.steps, 15 - step - 1);  // the flag is seen with the next step
+      }
+      EXPECT_EQ(resumed[0].report.epoch_losses, uninterrupted[0].report.epoch_losses);
+      EXPECT_EQ(resumed[1].report.epoch_losses.back(), uninterrupted[0].report.epoch_losses.back());
+    }
+  }
+}
+
+struct Killed {};
+
+TEST(DataParallel, KilledBetweenTwoStepsAllGoOnFromTheLastCheckpoint) {
+  const TemporaryFolder folder;
+  const auto uninterrupted = run_ranks(3, small_net(), {});
+  for (const std::int64_t step : {3, 5, 9}) {
+    const auto checkpoint = folder.path() / std::to_string(step);
+    const auto keep = [&](FitOptions& options, int rank) {
+      if (rank == 0) options.checkpoint = checkpoint;
+      options.checkpoint_share = std::numeric_limits<double>::infinity();
+    };
+    EXPECT_ANY_THROW(run_ranks(3, small_net(), {}, [&](FitOptions& options, int rank) {
+      keep(options, rank);
+      options.on_event = [&, rank](const FitEvent& event) {
+        if (event.step == step && rank == 0) throw Killed();
+      };
+    }));
+    const auto resumed = run_ranks(3, small_net(), {}, keep);
+    EXPECT_EQ(resumed[2].graph, uninterrupted[0].graph) << step;
+    EXPECT_EQ(resumed[0].report.steps, 15 - step);
+    EXPECT_EQ(resumed[0].report.epoch_losses, uninterrupted[0].report.epoch_losses);
+  }
 }
 
 TEST(DataParallel, ADivergedRankEndsTheFitOnAll) {

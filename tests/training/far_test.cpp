@@ -38,6 +38,7 @@ TEST_F(Far, AStepOfAFitLooksAtNoValue) {
 TEST_F(Far, ACheckpointMovesBetweenDevices) {
   const auto file = std::filesystem::temp_directory_path() /
                     ("fedstill_far_" + std::to_string(::getpid()) + ".checkpoint");
+  std::vector<double> losses;  // of the last fit that ended
   const auto train = [&](at::Device device, std::int64_t stop_after) {
     Executor executor(testing::small_net(), {.device = device});
     const int logits = executor.graph().output("logits");
@@ -45,24 +46,26 @@ TEST_F(Far, ACheckpointMovesBetweenDevices) {
     std::atomic<bool> stop{false};
     FitOptions options{.epochs = 4, .checkpoint = file, .stop = &stop};
     options.optimizer.name = "adam";
-    options.on_event = [&](const FitEvent& event) {
-      stop = event.end_of_epoch && event.epoch + 1 == stop_after;
-    };
+    options.on_event = [&](const FitEvent& event) { stop = event.step == stop_after; };
     try {
-      fit(executor, std::span(&logits, 1), source, cross_entropy(), options);
+      losses = fit(executor, std::span(&logits, 1), source, cross_entropy(), options).epoch_losses;
     } catch (const Stopped&) {
     }
     return executor.snapshot();
   };
   const Graph whole = train(at::kCPU, 0);
+  const std::vector<double> whole_losses = losses;
   std::filesystem::remove(file);
-  train(device_, 2);
-  const Graph moved = train(at::kCPU, 0);
+  train(device_, 7);
+  train(at::kCPU, 10);
+  const Graph moved = train(device_, 0);
   std::filesystem::remove(file);
   for (const auto& [name, tensor] : whole.tensors) {
     const auto left = tensor.values<float>(), right = moved.tensors.at(name).values<float>();
     for (std::size_t i = 0; i < left.size(); ++i) ASSERT_NEAR(left[i], right[i], 1e-4) << name;
   }
+  ASSERT_EQ(losses.size(), whole_losses.size());
+  for (std::size_t i = 0; i < losses.size(); ++i) EXPECT_NEAR(losses[i], whole_losses[i], 1e-4);
 }
 
 TEST_F(Far, ImagesThatDoNotFitAreSentBatchByBatch) {

@@ -5,13 +5,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <limits>
 
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
 #include "toy.h"
+#include "training/checkpoint.h"
 #include "training/losses.h"
 
 namespace fedstill {
@@ -106,39 +107,106 @@ TEST_F(Fit, TellsEveryStep) {
   EXPECT_EQ(events[7].loss, outcome.report.epoch_losses[1]);
 }
 
-TEST_F(Fit, InterruptedAndResumedIsTheSameBits) {
+TEST_F(Fit, StoppedAfterAnyStepAndResumedIsTheSameBits) {
   for (const char* optimizer : {"sgd", "adam", "adamw"}) {
-    for (const std::int64_t at : {1, 4, 6, 12, 15}) {
-      const Outcome whole = run(options(optimizer));
+    const Outcome whole = run(options(optimizer));
+    for (std::int64_t at = 1; at < 16; ++at) {
       FitOptions o = options(optimizer);
       o.checkpoint = folder_ / (std::string(optimizer) + std::to_string(at));
       interrupt(o, at);
       const Outcome resumed = run(o);
       EXPECT_EQ(whole.graph, resumed.graph) << optimizer << " " << at;
       EXPECT_EQ(whole.report.epoch_losses, resumed.report.epoch_losses);
-      EXPECT_EQ(resumed.report.steps, 16 - at / 4 * 4);
+      EXPECT_EQ(resumed.report.steps, 16 - at);
     }
+  }
+}
+
+TEST_F(Fit, StoppedAtEveryStepItStillGetsOn) {
+  FitOptions o = options("adam");
+  o.accumulate = 2;
+  const Outcome whole = run(o);
+  o.checkpoint = folder_ / "fit";
+  for (std::int64_t at = 1; at < 8; ++at) interrupt(o, at);
+  std::vector<std::int64_t> images;
+  o.on_event = [&](const FitEvent& event) { images.push_back(event.images); };
+  const Outcome last = run(o);
+  EXPECT_EQ(last.report.steps, 1);
+  EXPECT_EQ(last.graph, whole.graph);
+  EXPECT_EQ(last.report.epoch_losses, whole.report.epoch_losses);
+  EXPECT_THAT(images, ::testing::ElementsAre(8 * 2 * 16));
+}
+
+struct Killed {};
+
+TEST_F(Fit, KilledAtAnyStepItGoesOnFromTheLastCheckpoint) {
+  const Outcome whole = run(options("adam"));
+  for (std::int64_t at = 1; at < 16; ++at) {
+    FitOptions o = options("adam");
+    o.checkpoint = folder_ / std::to_string(at);
+    o.checkpoint_share = std::numeric_limits<double>::infinity();
+    FitOptions dying = o;
+    dying.on_event = [&](const FitEvent& event) {
+      if (event.step == at) throw Killed();
+    };
+    EXPECT_THROW(run(dying), Killed);
+    const Outcome resumed = run(o);
+    EXPECT_EQ(whole.graph, resumed.graph) << at;
+    EXPECT_EQ(whole.report.epoch_losses, resumed.report.epoch_losses);
+    EXPECT_EQ(resumed.report.steps, 16 - at);
   }
 }
 
 TEST_F(Fit, AFinishedFitIsNotMadeAgain) {
   FitOptions o = options();
   o.checkpoint = folder_ / "fit";
-  o.checkpoint_every = 3;
   const Outcome first = run(o), second = run(o);
   EXPECT_EQ(second.report.steps, 0);
   EXPECT_EQ(first.graph, second.graph);
   EXPECT_EQ(first.report.epoch_losses, second.report.epoch_losses);
 }
 
-TEST_F(Fit, CheckpointsComeAtTheAskedEpochs) {
+TEST_F(Fit, WithoutAShareOfTheTimeACheckpointComesAtTheEndOnly) {
   FitOptions o = options();
   o.checkpoint = folder_ / "fit";
-  o.checkpoint_every = 3;
-  interrupt(o, 8);
+  o.checkpoint_share = 0.0;
+  std::vector<bool> seen;
+  o.on_event = [&](const FitEvent&) { seen.push_back(std::filesystem::exists(o.checkpoint)); };
+  run(o);
+  EXPECT_EQ(std::ranges::count(seen, true), 1);
+  EXPECT_TRUE(seen.back());
+}
+
+TEST_F(Fit, WhatNoFitCouldGoOnFromReachesNoCheckpoint) {
+  FitOptions o = options();
+  o.checkpoint = folder_ / "fit";
+  o.checkpoint_share = std::numeric_limits<double>::infinity();
+  o.optimizer.learning_rate = std::numeric_limits<double>::infinity();
+  try {
+    run(o);
+    FAIL() << "nothing was noticed";
+  } catch (const DivergedError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("is not finite after step 1 of 16"));
+  }
   EXPECT_FALSE(std::filesystem::exists(o.checkpoint));
-  interrupt(o, 12);
-  EXPECT_TRUE(std::filesystem::exists(o.checkpoint));
+}
+
+TEST_F(Fit, RefusesACheckpointWhoseEpochsAreNotItsSteps) {
+  FitOptions o = options();
+  o.checkpoint = folder_ / "fit";
+  run(o);
+  const Checkpoint good = decode_checkpoint(read_file(o.checkpoint, 1U << 20U));
+  for (const std::int64_t steps : {15, 17}) {
+    Checkpoint wrong = good;
+    wrong.place.steps_done = steps;
+    write_file_atomically(o.checkpoint, encode_checkpoint(wrong));
+    try {
+      run(o);
+      FAIL() << steps << " steps were taken";
+    } catch (const DecodeError& error) {
+      EXPECT_THAT(error.what(), ::testing::HasSubstr(o.checkpoint.string()));
+    }
+  }
 }
 
 TEST_F(Fit, RefusesTheCheckpointOfAnotherFit) {

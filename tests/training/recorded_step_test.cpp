@@ -66,7 +66,7 @@ class RecordedSteps : public ::testing::Test {
     Outcome out;
     for (std::int64_t i = 0; i < 12; ++i) {
       step.run(source.batch(0, i), 1.0 / static_cast<double>(i + 1), /*dropout_key=*/0);
-      if (i % 6 == 5) out.losses.push_back(step.loss_sum(/*reset=*/true));
+      if (i % 6 == 5) out.losses.push_back(step.take_loss_sum());
     }
     out.graph = executor.snapshot();
     out.replayed = step.recorded().replays();
@@ -154,7 +154,7 @@ TEST_F(RecordedSteps, ALossThatIsNotFiniteShowsInTheSum) {
   DeviceStep step(executor, std::span(&logits, 1), loss, *optimizer, 0.0, {});
   ToyBatches source(8);
   for (std::int64_t i = 0; i < 8; ++i) step.run(source.batch(0, i), 1.0, 0);
-  EXPECT_FALSE(std::isfinite(step.loss_sum(true)));
+  EXPECT_FALSE(std::isfinite(step.take_loss_sum()));
 }
 
 }  // namespace
