@@ -13,6 +13,11 @@ void check_positive(const char* what, std::chrono::milliseconds time) {
                               std::to_string(time.count()) + " ms, expected more than 0");
 }
 
+void begin(Round::Facts& facts, std::uint64_t with, Instant now) {
+  facts.began = now;
+  facts.began_with = with;
+}
+
 }  // namespace
 
 Round::Round(std::uint32_t number, const RoundOptions& options, Instant opened)
@@ -72,7 +77,7 @@ void Round::heartbeat(const std::string& client, const std::string& phase, std::
   facts->seen = now_;
   facts->total = total;
   if (phase == facts->phase && done <= facts->done) return;
-  if (phase != facts->phase) begin(*facts, done);
+  if (phase != facts->phase) begin(*facts, done, now_);
   facts->phase = phase;
   facts->done = done;
   note_progress(*facts);
@@ -84,7 +89,7 @@ void Round::receive_bytes(const std::string& client, std::uint64_t received_byte
   if (facts == nullptr) return;
   facts->seen = now_;
   if (received_bytes <= facts->received_bytes) return;
-  if (facts->received_bytes == 0) begin(*facts, received_bytes);
+  if (facts->received_bytes == 0) begin(*facts, received_bytes, now_);
   facts->received_bytes = received_bytes;
   note_progress(*facts);
 }
@@ -177,11 +182,6 @@ Round::Member Round::member(const std::string& client, Instant now) const {
 Round::Facts* Round::find(const std::string& client) {
   const auto place = members_.find(client);
   return place == members_.end() ? nullptr : &place->second;
-}
-
-void Round::begin(Facts& facts, std::uint64_t with) const {
-  facts.began = now_;
-  facts.began_with = with;
 }
 
 void Round::note_progress(Facts& facts) {

@@ -101,7 +101,6 @@ class Round {
 
  private:
   Facts* find(const std::string& client);
-  void begin(Facts& facts, std::uint64_t with) const;
   void note_progress(Facts& facts);
   void act();
   bool is_quiet() const;

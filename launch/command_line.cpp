@@ -9,6 +9,7 @@
 #include "launch/bench/command_line_bench.h"
 #include "launch/command_line_options.h"
 #include "launch/command_line_sites.h"
+#include "launch/command_outline.h"
 #include "launch/job_file.h"
 #include "launch/suggestion.h"
 

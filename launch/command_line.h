@@ -50,9 +50,11 @@ struct ShardsCommand {
 };
 struct CoordinatorCommand {
   std::filesystem::path job, state, identity, revoked, allowed, log, upstream_identity;
-  std::string preset = "quick", listen = "0.0.0.0:7443", log_level = "info", upstream, device;
+  std::string preset = "quick", listen = "0.0.0.0:7443", log_level = "info", device;
+  std::string upstream, upstream_proxy;
   std::vector<std::string> assignments;
-  std::int64_t monitor = 0;  // port for /metrics and /health on loopback; 0: none
+  std::int64_t monitor = 0;           // port for /metrics and /health on loopback; 0: none
+  std::int64_t bytes_per_second = 0;  // of each connection, each way; 0: no limit
   bool wait_on_failure = false, quiet = false, json = false;
 };
 struct ClientCommand {
@@ -110,13 +112,5 @@ class UsageError : public std::runtime_error {
 };
 
 Command parse_command_line(int argc, const char* const* argv);  // throws UsageError
-
-// For the shell completion: every subcommand with its flags and the fixed values they take.
-struct CommandOutline {
-  std::string name, description;
-  std::vector<std::string> flags;  // "--json"
-  std::vector<CommandOutline> commands;
-};
-std::vector<CommandOutline> command_outlines();
 
 }  // namespace fedstill

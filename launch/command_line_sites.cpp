@@ -8,6 +8,7 @@
 namespace fedstill {
 namespace {
 
+const CLI::Range kRates(std::int64_t{1024}, std::int64_t{1} << 50);
 constexpr const char* kAuthority = "folder of the authority";
 constexpr const char* kSite = "folder of the site's identity";
 
@@ -86,6 +87,11 @@ void add_coordinator(CLI::App& root, CoordinatorCommand& c) {
       app.add_option("--upstream-identity", c.upstream_identity, "folder of its identity there");
   upstream->needs(as_whom);
   as_whom->needs(upstream);
+  app.add_option("--upstream-proxy", c.upstream_proxy, "HTTP proxy HOST:PORT on the way there")
+      ->needs(upstream);
+  app.add_option("--bytes-per-second", c.bytes_per_second,
+                 "limit of each client each way (default: none)")
+      ->check(kRates);
   add_log(app, c.log, c.log_level);
   add_preset(app, c.preset);
   add_assignments(app, c.assignments);
@@ -111,7 +117,7 @@ void add_client(CLI::App& root, ClientCommand& c) {
   add_device(app, c.device);
   app.add_option("--proxy", c.proxy, "HTTP proxy HOST:PORT");
   app.add_option("--bytes-per-second", c.bytes_per_second, "limit each way (default: none)")
-      ->check(CLI::Range(std::int64_t{1024}, std::int64_t{1} << 50));
+      ->check(kRates);
   add_log(app, c.log, c.log_level);
   add_quiet(app, c.quiet);
   add_json(app, c.json);

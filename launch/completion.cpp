@@ -1,6 +1,7 @@
 #include "launch/completion.h"
 
 #include "launch/command_line.h"
+#include "launch/command_outline.h"
 #include "launch/settings.h"
 #include "model/zoo.h"
 

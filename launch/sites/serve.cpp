@@ -46,7 +46,8 @@ std::optional<Membership> upstream_of(const CoordinatorCommand& command) {
   return Membership{.coordinator = command.upstream,
                     .identity = command.upstream_identity,
                     .state = command.state / "upstream",
-                    .revoked = command.revoked};
+                    .revoked = command.revoked,
+                    .proxy = command.upstream_proxy};
 }
 
 // All rounds of a job, from the first connection to the last bundle.

@@ -88,6 +88,7 @@ ServerOptions server_options(const CoordinatorCommand& command, const Job& job) 
   options.credentials = credentials_of(command.identity);
   options.access.revoked = command.revoked;
   options.access.allowed = command.allowed;
+  options.limits.bytes_per_second = static_cast<std::uint64_t>(command.bytes_per_second);
   options.limits.max_connections =
       std::max<std::size_t>(options.limits.max_connections,
                             static_cast<std::size_t>(job.clients.count) + kMoreConnections);

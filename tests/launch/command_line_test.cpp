@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "launch/completion.h"
+#include "launch/sites/serve_options.h"
 #include "tests/launch/process.h"
 
 namespace fedstill {
@@ -108,6 +109,21 @@ TEST(CommandLine, ARunThatGoesOnKeepsItsJob) {
   }
 }
 
+TEST(CommandLine, ACoordinatorsLimitsReachItsServer) {
+  const auto c = std::get<CoordinatorCommand>(
+      parse({"coordinator", "job.toml", "--state", "s", "--identity", "hub", "--allowed", "names",
+             "--bytes-per-second", "5000", "--upstream", "world:1", "--upstream-identity", "region",
+             "--upstream-proxy", "proxy:2"}));
+  EXPECT_EQ(c.upstream_proxy, "proxy:2");
+  Job job;
+  job.clients.count = 10'000;
+  const ServerOptions options = server_options(c, job);
+  EXPECT_EQ(options.limits.bytes_per_second, 5000U);
+  EXPECT_GT(options.limits.max_connections, 10'000U);
+  EXPECT_EQ(options.access.allowed, "names");
+  EXPECT_EQ(options.listen, (Endpoint{"0.0.0.0", 7443}));
+}
+
 TEST(CommandLine, OtherCommands) {
   EXPECT_EQ(std::get<InspectCommand>(parse({"inspect", "x"})).file, "x");
   EXPECT_EQ(std::get<PredictCommand>(parse({"predict", "b", "1.png", "2.png"})).images.size(), 2u);
@@ -135,6 +151,10 @@ TEST(CommandLine, RefusesWhatMakesNoSense) {
   EXPECT_NE(usage_error({"inspect"}), "no error");
   EXPECT_NE(usage_error({"predict", "b"}), "no error");
   EXPECT_NE(usage_error({"--nonsense"}), "no error");
+  for (const char* alone : {"--upstream", "--upstream-identity", "--upstream-proxy"}) {
+    EXPECT_NE(usage_error({"coordinator", "--state", "s", "--identity", "i", alone, "x:1"}),
+              "no error");
+  }
 }
 
 TEST(Completion, KnowsCommandsFlagsAndKeys) {
