@@ -66,15 +66,23 @@ std::string text_of(const json& value) {
   return out;
 }
 
-}  // namespace
-
-json run_cert(const CertCommand& command) {
+json act(const CertCommand& command) {
   if (command.action == "init") return init(command);
   if (command.action == "request") return request(command);
   if (command.action == "sign") return sign(command);
   if (command.action == "install") return install(command);
   if (command.action == "revoke") return revoke_all(command);
   return describe_certificate(command.file);
+}
+
+}  // namespace
+
+json run_cert(const CertCommand& command) {
+  try {
+    return act(command);
+  } catch (const std::invalid_argument& error) {  // a name, a role, a number of days
+    throw UsageError(error.what());
+  }
 }
 
 std::string cert_text(const json& done) {

@@ -2,13 +2,28 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <stdexcept>
 
 #include "launch/command_line_options.h"
+#include "transport/tls/endpoint.h"
 
 namespace fedstill {
 namespace {
 
-const CLI::Range kRates(std::int64_t{1024}, std::int64_t{1} << 50);
+CLI::Validator an_endpoint() {
+  const auto check = [](const std::string& text) -> std::string {
+    try {
+      parse_endpoint(text);
+      return "";
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+  };
+  return CLI::Validator(check, "HOST:PORT");
+}
+
+CLI::Validator a_rate() { return CLI::Range(std::int64_t{1024}, std::int64_t{1} << 50); }
+
 constexpr const char* kAuthority = "folder of the authority";
 constexpr const char* kSite = "folder of the site's identity";
 
@@ -62,7 +77,9 @@ void add_cert(CLI::App& root, CertCommand& c) {
 
 template <typename Asking>
 void add_whom(CLI::App& app, Asking& c) {
-  app.add_option("--coordinator", c.coordinator, "HOST:PORT of the coordinator")->required();
+  app.add_option("--coordinator", c.coordinator, "of the coordinator")
+      ->required()
+      ->check(an_endpoint());
   app.add_option("--revoked", c.revoked, "the authority's revoked.txt: coordinators to refuse");
   add_identity(app, c.identity);
 }
@@ -72,7 +89,7 @@ void add_coordinator(CLI::App& root, CoordinatorCommand& c) {
   app.add_option("job", c.job, "job file (TOML); without one the preset is run");
   app.add_option("--state", c.state, "folder for all that must survive; the same again goes on")
       ->required();
-  app.add_option("--listen", c.listen, "ADDRESS:PORT (default: 0.0.0.0:7443)");
+  app.add_option("--listen", c.listen, "default: 0.0.0.0:7443")->check(an_endpoint());
   add_identity(app, c.identity);
   app.add_option("--revoked", c.revoked, "the authority's revoked.txt; re-read while running");
   app.add_option("--monitor", c.monitor, "port on loopback for /metrics and /health")
@@ -81,17 +98,18 @@ void add_coordinator(CLI::App& root, CoordinatorCommand& c) {
   app.add_option("--allowed", c.allowed, "names that may take part, one a line; re-read");
   app.add_flag("--wait-on-failure", c.wait_on_failure,
                "when a round fails, wait for `fedstill reopen` instead of ending");
-  auto* upstream = app.add_option("--upstream", c.upstream,
-                                  "HOST:PORT of a coordinator this one is a client of");
+  auto* upstream = app.add_option("--upstream", c.upstream, "a coordinator this one is a client of")
+                       ->check(an_endpoint());
   auto* as_whom =
       app.add_option("--upstream-identity", c.upstream_identity, "folder of its identity there");
   upstream->needs(as_whom);
   as_whom->needs(upstream);
-  app.add_option("--upstream-proxy", c.upstream_proxy, "HTTP proxy HOST:PORT on the way there")
+  app.add_option("--upstream-proxy", c.upstream_proxy, "HTTP proxy on the way there")
+      ->check(an_endpoint())
       ->needs(upstream);
   app.add_option("--bytes-per-second", c.bytes_per_second,
                  "limit of each client each way (default: none)")
-      ->check(kRates);
+      ->check(a_rate());
   add_log(app, c.log, c.log_level);
   add_preset(app, c.preset);
   add_assignments(app, c.assignments);
@@ -115,9 +133,9 @@ void add_client(CLI::App& root, ClientCommand& c) {
   app.add_option("--threads", c.threads, "for training (default: all cores)")
       ->check(CLI::Range(1, 4096));
   add_device(app, c.device);
-  app.add_option("--proxy", c.proxy, "HTTP proxy HOST:PORT");
+  app.add_option("--proxy", c.proxy, "HTTP proxy")->check(an_endpoint());
   app.add_option("--bytes-per-second", c.bytes_per_second, "limit each way (default: none)")
-      ->check(kRates);
+      ->check(a_rate());
   add_log(app, c.log, c.log_level);
   add_quiet(app, c.quiet);
   add_json(app, c.json);
@@ -131,7 +149,7 @@ void add_preflight(CLI::App& root, PreflightCommand& c) {
   add_whom(app, c);
   app.add_option("--data", c.data, "labelled images: idx:DIR, or a source as in a job");
   app.add_option("--state", c.state, "folder the client will use");
-  app.add_option("--proxy", c.proxy, "HTTP proxy HOST:PORT");
+  app.add_option("--proxy", c.proxy, "HTTP proxy")->check(an_endpoint());
   add_json(app, c.json);
 }
 

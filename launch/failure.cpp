@@ -30,7 +30,7 @@ constexpr const char* kBug = "this is a bug in fedstill; please report it";
 
 std::string io_hint(const std::error_code& code) {
   if (code == std::errc::no_space_on_device) {
-    return "free some space, then go on with simulate --resume";
+    return "free some space, then go on with simulate --resume, or the same --state";
   }
   if (code == std::errc::permission_denied || code == std::errc::read_only_file_system) {
     return "choose a folder that you may write to";
@@ -46,6 +46,9 @@ std::string io_hint(const std::error_code& code) {
 // Where the message begins with another origin than the job's, keys do not help.
 std::string job_hint(const std::string& what) {
   if (what.starts_with("[run]")) return "";
+  if (what.starts_with("[upstream]")) {
+    return "with the same --state and without --upstream it hands out its own bundle";
+  }
   return "fedstill simulate --print-job shows every key and its values";
 }
 

@@ -117,7 +117,6 @@ void create_authority(const std::filesystem::path& folder, const std::string& na
   if (std::filesystem::exists(folder / "ca.key")) {
     throw CertificateError("[cert] " + folder.string() + " holds an authority already");
   }
-  std::filesystem::create_directories(folder);
   const Key key = make_key();
   const Certificate certificate = blank(key.get(), days);
   set_subject(X509_get_subject_name(certificate.get()), name, "");
@@ -129,6 +128,7 @@ void create_authority(const std::filesystem::path& folder, const std::string& na
                 "critical,keyCertSign,cRLSign");
   add_extension(certificate.get(), certificate.get(), NID_subject_key_identifier, "hash");
   check(X509_sign(certificate.get(), key.get(), EVP_sha256()) > 0, "signing");
+  std::filesystem::create_directories(folder);
   write_key(folder / "ca.key", key.get());
   write_certificate(folder / "ca.crt", certificate.get());
   write_file_atomically(folder / "revoked.txt",

@@ -50,6 +50,16 @@ class Dialler {
 
 }  // namespace
 
+std::string find_dial_problem(const Membership& membership) {
+  check_credentials(credentials_of(membership.identity));
+  try {
+    Dialler{membership}();
+  } catch (const ChannelClosed& error) {
+    return error.what();
+  }
+  return {};
+}
+
 Delivery take_part_as(const Membership& membership, ClientSession& session, SiteWork work,
                       const std::atomic<bool>& stop) {
   AuditLog audit(membership.state / "audit.jsonl");

@@ -27,6 +27,10 @@ class RefusedError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Why the coordinator cannot be dialled now, or nothing. Throws CredentialError where this side's
+// own files are of no use: no waiting mends that.
+std::string find_dial_problem(const Membership& membership);
+
 // Takes part until the last bundle, which is returned and the newest in the session's store. Of the
 // work, on_frame is also called after the audit log has the frame. Throws RefusedError, Stopped,
 // DialError after many failed handshakes, and what take_part() throws.

@@ -15,6 +15,7 @@
 #include "launch/run_folder.h"
 #include "launch/sites/administration.h"
 #include "launch/sites/delivery.h"
+#include "launch/sites/identity_folder.h"
 #include "launch/sites/monitor.h"
 #include "launch/sites/serve_options.h"
 #include "launch/sites/service.h"
@@ -68,6 +69,7 @@ class Federated {
     service_.on_brain([](Coordinator& coordinator, Reception& reception, Instant now) {
       if (coordinator.round().state() == Round::State::kFailed) reception.reopen(now);
     });
+    look_up_to(upstream_);
     if (command.monitor > 0) {
       monitor_.emplace(static_cast<std::uint16_t>(command.monitor), [this] { return look(); });
     }
@@ -121,6 +123,14 @@ class Federated {
     options.heartbeat =
         std::chrono::seconds(std::clamp<std::int64_t>(run_.job.round.silent_seconds / 3, 1, 60));
     return options;
+  }
+
+  // Hours before it is needed, so that a wrong name is noticed today.
+  void look_up_to(const std::optional<Membership>& upstream) {
+    if (!upstream) return;
+    if (const std::string problem = find_dial_problem(*upstream); !problem.empty()) {
+      record_.note(problem + "; it is needed when the rounds here are over");
+    }
   }
 
   std::string answer(const std::string& admin, const StatusRequest& request) {
@@ -228,6 +238,8 @@ class Federated {
 
 json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bool>& stop,
            ServiceLog& log) {
+  check_credentials(credentials_of(command.identity));  // before there is a folder
+  if (!command.upstream.empty()) check_credentials(credentials_of(command.upstream_identity));
   Job job;
   const RunFolder folder = open_state(command, job);
   const Material material = material_of_run(job, folder);

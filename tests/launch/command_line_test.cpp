@@ -151,6 +151,10 @@ TEST(CommandLine, RefusesWhatMakesNoSense) {
   EXPECT_NE(usage_error({"inspect"}), "no error");
   EXPECT_NE(usage_error({"predict", "b"}), "no error");
   EXPECT_NE(usage_error({"--nonsense"}), "no error");
+  EXPECT_THAT(usage_error({"status", "--identity", "i", "--coordinator", "hub"}),
+              HasSubstr("HOST:PORT"));
+  EXPECT_NE(usage_error({"coordinator", "--state", "s", "--identity", "i", "--listen", "7443"}),
+            "no error");
   for (const char* alone : {"--upstream", "--upstream-identity", "--upstream-proxy"}) {
     EXPECT_NE(usage_error({"coordinator", "--state", "s", "--identity", "i", alone, "x:1"}),
               "no error");

@@ -13,12 +13,17 @@
 #include "launch/evaluate.h"
 #include "launch/job.h"
 #include "launch/run_bundle.h"
+#include "launch/sites/membership.h"
+#include "launch/sites/serve.h"
 #include "model/atomic_file.h"
 #include "model/model_file.h"
 #include "model/onnx.h"
 #include "model/zoo.h"
 #include "tests/launch/process.h"
 #include "training/device.h"
+#include "training/fit.h"
+#include "transport/tls/credentials.h"
+#include "transport/tls/dial.h"
 
 namespace fedstill {
 namespace {
@@ -40,6 +45,36 @@ TEST(Failure, TorchErrorsAreOneLine) {
   const Failure failure = failure_of([] { TORCH_CHECK(false, "no such shape\nmore"); });
   EXPECT_EQ(failure.code, ExitCode::kInternal);
   EXPECT_EQ(failure.message, "no such shape");
+}
+
+TEST(Failure, WhatGoesWrongBetweenSitesHasItsCode) {
+  const auto code_of = [](const auto& error) {
+    const Failure failure = failure_of([&] { throw error; });
+    EXPECT_EQ(failure.message, error.what());
+    return failure.code;
+  };
+  EXPECT_EQ(code_of(RefusedError("no")), ExitCode::kRefused);
+  EXPECT_EQ(code_of(CredentialError("no")), ExitCode::kRefused);
+  EXPECT_EQ(code_of(DialError(DialError::Step::kTls, "no")), ExitCode::kRefused);
+  EXPECT_EQ(code_of(DialError(DialError::Step::kConnect, "no")), ExitCode::kUnreachable);
+  EXPECT_EQ(code_of(ChannelClosed("no")), ExitCode::kUnreachable);
+  EXPECT_EQ(code_of(RoundFailed("no")), ExitCode::kRoundFailed);
+  EXPECT_EQ(code_of(Stopped("no")), ExitCode::kInterrupted);
+  EXPECT_THAT(failure_of([] { throw JobError("[upstream] several rounds"); }).hint,
+              HasSubstr("without --upstream"));
+}
+
+TEST(Failure, AWrongNameOrRoleInACertificateIsNoBug) {
+  const TempFolder folder;
+  const std::string site = (folder / "site").string();
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"cert", "request", site, "--name", "../x"},
+           {"cert", "request", site, "--name", "x", "--role", "king"},
+           {"cert", "init", site, "--days", "-5"}}) {
+    const auto found = run_program(words);
+    EXPECT_EQ(found.code, 2) << found.err;
+    EXPECT_FALSE(std::filesystem::exists(folder / "site"));
+  }
 }
 
 TEST(Failure, TorchOutOfMemoryIsNoBug) {

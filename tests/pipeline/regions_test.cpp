@@ -140,6 +140,29 @@ TEST_F(Regions, ARegionThatIsLateGetsTheBundleAllTheSame) {
   ASSERT_EQ(report_of(folder(world)).at("clients").size(), 1U);
 }
 
+TEST_F(Regions, WhatIsWrongAboveIsToldBeforeAnybodyTrains) {
+  std::vector<std::string> words{"coordinator",
+                                 "--state",
+                                 (work_ / "x").string(),
+                                 "--identity",
+                                 identity("hub").string(),
+                                 "--listen",
+                                 "127.0.0.1:0",
+                                 "--upstream",
+                                 "127.0.0.1:1",
+                                 "--upstream-identity",
+                                 (work_ / "x").string()};
+  append_settings(words);
+  const Finished nobody = run_program(words);
+  EXPECT_EQ(nobody.code, 10) << nobody.err;
+  EXPECT_FALSE(std::filesystem::exists(work_ / "x"));
+  const Hub lonely = start_hub(
+      "region-0", 1,
+      {"--upstream", "127.0.0.1:1", "--upstream-identity", identity("region-0").string()});
+  EXPECT_TRUE(lonely.process->wait_for_text(folder(lonely) / "events.jsonl",
+                                            "needed when the rounds here are over"));
+}
+
 TEST_F(Regions, SeveralRoundsAboveAreRefused) {
   Hub world = start_hub("world", 1, {"--set", "round.count=2"});
   Hub region = start_region("region-0", 1, world);

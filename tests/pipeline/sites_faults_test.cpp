@@ -200,5 +200,18 @@ TEST_F(SitesFaults, AFailedRoundWaitsToBeReopened) {
   expect_a_good_end();
 }
 
+TEST_F(SitesFaults, AFailedRoundEndsTheCoordinatorThatGoesOnWhenStartedAgain) {
+  if (!runs_long_tests()) GTEST_SKIP() << "with FEDSTILL_LONG: it takes a minute to fail";
+  start_coordinator({"--set", "round.deadline_minutes=1", "--set", "round.stalled_minutes=1",
+                     "--set", "round.minimum=3"});
+  start_client(0);
+  EXPECT_EQ(coordinator_->wait(), 12);
+  EXPECT_THAT(coordinator_->err(), HasSubstr("1 uploads past the deadline"));
+  start_coordinator();
+  start_client(1);
+  start_client(2);
+  expect_a_good_end();
+}
+
 }  // namespace
 }  // namespace fedstill::testing
