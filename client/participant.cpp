@@ -79,7 +79,7 @@ class Participant {
         channel_ = connect_();
         converse();
       } catch (const ChannelClosed& error) {
-        note_cut(error.what());
+        note_cut(last_words(error.what()));
       } catch (const DecodeError& error) {
         note_cut(error.what());
       } catch (const std::system_error& error) {
@@ -118,16 +118,34 @@ class Participant {
     if (!frame) return;
     heard_ = Clock::now();
     wait_ = options_.first_wait;
-    if (work_.on_frame) work_.on_frame(*frame, true);
+    send_all(hear(*frame));
+  }
+
+  // Sending fails before everything that came was read: perhaps a refusal, or why it ended.
+  std::string last_words(std::string why) {
+    try {
+      while (const auto frame = channel_ ? channel_->receive(milliseconds(0)) : std::nullopt) {
+        hear(*frame);
+      }
+    } catch (const ChannelClosed& error) {
+      why = error.what();
+    } catch (const DecodeError&) {  // it is gone anyway
+    } catch (const std::system_error&) {
+    }
+    return why;
+  }
+
+  std::vector<Frame> hear(const Frame& frame) {
+    if (work_.on_frame) work_.on_frame(frame, true);
     const State before = session_.state();
     const auto newest = session_.store().bundles();
-    const auto answers = session_.receive(*frame);
+    std::vector<Frame> answers = session_.receive(frame);
     if (work_.on_state && session_.state() != before) work_.on_state(session_.state());
     const auto& bundles = session_.store().bundles();
     if (work_.on_bundle && bundles != newest) {
       work_.on_bundle(bundles.back(), session_.store().blobs().path(bundles.back().bundle.sha256));
     }
-    send_all(answers);
+    return answers;
   }
 
   // Starts what is to be done, hands in what is done, drops what nobody wants.
@@ -135,7 +153,10 @@ class Participant {
     const bool wanted = session_.state() == State::kTraining;
     if (making_ && !(wanted && making_->is_of(session_.plan()))) making_.reset();
     if (!wanted) return;
-    if (!making_) making_.emplace(work_, session_.plan());
+    if (!making_) {
+      making_.emplace(work_, session_.plan());
+      send(heartbeat());  // so that everybody sees at once what it does
+    }
     if (!making_->is_over()) return;
     const std::vector<Frame> frames = session_.finished(take_result());
     making_.reset();
@@ -164,9 +185,13 @@ class Participant {
       throw ChannelClosed("[client] the coordinator was silent for too long");
     }
     if (now - spoke_ < beat) return;
-    const WorkProgress::Report at = making_ ? making_->progress() : WorkProgress::Report{"", 0, 0};
-    send(session_.heartbeat(at.phase, at.done, at.total));
+    send(heartbeat());
     if (session_.wants_retry()) send_all(session_.retry());
+  }
+
+  Frame heartbeat() const {
+    const WorkProgress::Report at = making_ ? making_->progress() : WorkProgress::Report{"", 0, 0};
+    return session_.heartbeat(at.phase, at.done, at.total);
   }
 
   void send(const Frame& frame) {
@@ -178,10 +203,10 @@ class Participant {
     for (const Frame& frame : frames) send(frame);
   }
 
-  void note_cut(const char* what) {
+  void note_cut(const std::string& what) {
     if (!work_.on_trouble) return;
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait_).count();
-    work_.on_trouble(std::string(what) + "; trying again within " + std::to_string(seconds) + " s");
+    work_.on_trouble(what + "; trying again within " + std::to_string(seconds) + " s");
   }
   void hang_up() {
     session_.disconnected();

@@ -41,7 +41,10 @@ class Conversation {
   explicit Conversation(const AdminCommand& command)
       : channel_(dial(parse_endpoint(command.coordinator), credentials_of(command.identity),
                       options_of(command))) {
-    channel_->send({Hello{1, kProtocolVersion, "fedstill admin", {}}, {}});
+    try {
+      channel_->send({Hello{1, kProtocolVersion, "fedstill admin", {}}, {}});
+    } catch (const ChannelClosed&) {  // receive() tells why
+    }
     if (!std::holds_alternative<Welcome>(next_frame(*channel_).message)) {
       throw DecodeError("[admin] expected a Welcome");
     }

@@ -107,9 +107,13 @@ void check_coordinator(const PreflightCommand& command, const Credentials& crede
   if (channel == nullptr) return;
   Welcome welcome;
   const bool greeted = findings.check(
-      "version", "the same version of fedstill on both sides; is this site on the allow list?",
+      "version",
+      "the same version of fedstill on both sides; is this site revoked, or not on the allow list?",
       [&] {
-        channel->send({Hello{1, kProtocolVersion, "fedstill preflight", {}}, {}});
+        try {
+          channel->send({Hello{1, kProtocolVersion, "fedstill preflight", {}}, {}});
+        } catch (const ChannelClosed&) {  // receive() tells why
+        }
         const auto frame = channel->receive(std::chrono::seconds(10));
         if (!frame) throw std::runtime_error("the coordinator does not answer");
         if (const auto* no = std::get_if<Acknowledgement>(&frame->message)) {

@@ -127,6 +127,31 @@ TEST_F(ParticipantTest, SaysHowFarItIsWhileItWorks) {
   EXPECT_TRUE(std::holds_alternative<BlobOffer>(hear(*end)));
 }
 
+TEST_F(ParticipantTest, SaysAtOnceThatItBegan) {
+  block_ = true;
+  start();
+  const auto end = joined();  // which asks for a sign of life a minute
+  end->send({plan_of(4), {}});
+  EXPECT_EQ(hear_heartbeat(*end).phase, "training");
+}
+
+// Its Hello cannot be sent any more, and it hears why.
+TEST_F(ParticipantTest, ARefusalBeforeItsFirstWordIsHeard) {
+  ClientStore store(folder_.path() / "state");
+  ClientSession session({"site", "tiny", 100}, store);
+  int dialled = 0;
+  const auto connect = [&] {
+    stop_ = ++dialled > 1;
+    auto [here, there] = make_in_process_channel();
+    here->send({Acknowledgement{0, "", false, "excluded: by ops"}, {}});
+    here->close();
+    return std::move(there);
+  };
+  EXPECT_EQ(take_part(session, connect, work_, stop_, options_), Ending::kRefused);
+  EXPECT_EQ(session.refusal(), "excluded: by ops");
+  EXPECT_EQ(dialled, 1);
+}
+
 TEST_F(ParticipantTest, WorksOnWhileTheConnectionIsGone) {
   block_ = true;
   start();

@@ -122,8 +122,8 @@ TEST_F(Regions, ARegionThatIsLateGetsTheBundleAllTheSame) {
   Hub world = start_hub("world", 1);
   Hub punctual = start_region("region-0", 1, world), late = start_region("region-1", 1, world);
   start_client_of(punctual, 0);
-  ASSERT_TRUE(punctual.process->wait_for_text(folder(punctual) / "upstream" / "audit.jsonl",
-                                              "\"what\":\"Upload"));
+  ASSERT_TRUE(world.process->wait_for_text(folder(world) / "events.jsonl", "\"message\":\"Upload"))
+      << world.process->err();
   punctual.process->signal(SIGKILL);  // so that the coordinator above waits for it
   punctual.process->wait();
   ASSERT_TRUE(
