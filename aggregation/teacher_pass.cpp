@@ -69,34 +69,6 @@ Graph read_teacher(const Teacher& teacher, const TeacherPassOptions& options, st
   }
 }
 
-// Replaces what no rule could use, and says so.
-void clean(TeacherAnswer& predictions) {
-  predictions.logits = predictions.logits.contiguous();
-  predictions.confidences = predictions.confidences.contiguous();
-  const auto rows = static_cast<std::size_t>(predictions.logits.size(0));
-  const auto classes = static_cast<std::size_t>(predictions.logits.size(1));
-  float* logits = predictions.logits.mutable_data_ptr<float>();
-  float* confidences = predictions.confidences.mutable_data_ptr<float>();
-  std::size_t not_finite = 0, outside = 0;
-  for (std::size_t i = 0; i < rows; ++i) {
-    const std::span row(logits + i * classes, classes);
-    float& confidence = confidences[i];
-    if (!std::isfinite(confidence) ||
-        !std::ranges::all_of(row, [](float z) { return std::isfinite(z); })) {
-      std::ranges::fill(row, 0.0F);
-      confidence = 0.0F;
-      ++not_finite;
-    }
-    if (confidence < 0.0F || confidence > 1.0F) ++outside;
-    confidence = std::clamp(confidence, 0.0F, 1.0F);
-  }
-  if (not_finite + outside == 0) return;
-  predictions.warning = "of " + std::to_string(rows) + " predictions " +
-                        std::to_string(not_finite) +
-                        " were not finite (replaced by no opinion) and " + std::to_string(outside) +
-                        " had a confidence outside [0, 1] (clamped)";
-}
-
 TeacherAnswer read_predictions(const Teacher& teacher, std::int64_t client, const ImageView& images,
                                std::int64_t classes) {
   const PredictionsShape& shape = *teacher.predictions;
@@ -106,8 +78,7 @@ TeacherAnswer read_predictions(const Teacher& teacher, std::int64_t client, cons
           teacher.model.string() + " no longer has hash " + teacher.hash);
   const PoolPredictions said = read_predictions_file(teacher.model, shape);
   return {.logits = at::tensor(said.logits).reshape({shape.samples, shape.classes}),
-          .confidences = at::tensor(said.confidences),
-          .warning = {}};
+          .confidences = at::tensor(said.confidences)};
 }
 
 void check_stop(const TeacherPassOptions& options, bool failed = false) {
@@ -131,8 +102,7 @@ TeacherAnswer predict_both(const Teacher& teacher, std::int64_t client, const Im
   const std::int64_t count = images.count();
   return {.logits = values[0],
           .confidences = values.size() > 1 ? values[1].reshape({count})
-                                           : at::full({count}, kNoOpinion, at::kFloat),
-          .warning = {}};
+                                           : at::full({count}, kNoOpinion, at::kFloat)};
 }
 
 // The workers of one pass: each takes the next client that is not done, until there is none, one
@@ -177,12 +147,11 @@ class Pass {
     check_not_stopped();
     TeacherPassOptions options = options_;
     options.on_progress = [this](std::int64_t who, std::int64_t images) { progress(who, images); };
-    const TeacherAnswer answer =
-        ask_teacher(teachers_[static_cast<std::size_t>(client)], client, images_,
-                    cache_.key().classes, normalisation_, options);
-    if (!answer.warning.empty()) {
+    TeacherAnswer answer = ask_teacher(teachers_[static_cast<std::size_t>(client)], client, images_,
+                                       cache_.key().classes, normalisation_, options);
+    if (const std::string replaced = clean(answer); !replaced.empty()) {
       const std::scoped_lock lock(mutex_);
-      if (options_.on_warning) options_.on_warning(client, answer.warning);
+      if (options_.on_warning) options_.on_warning(client, replaced);
     }
     cache_.write(client, answer.logits, answer.confidences);
   }
@@ -229,8 +198,33 @@ TeacherAnswer ask_teacher(const Teacher& teacher, std::int64_t client, const Ima
       teacher.predictions ? read_predictions(teacher, client, images, classes)
                           : predict_both(teacher, client, images, classes, normalisation, options);
   if (teacher.predictions && options.on_progress) options.on_progress(client, images.count());
-  clean(answer);
+  answer.logits = answer.logits.contiguous();
+  answer.confidences = answer.confidences.contiguous();
   return answer;
+}
+
+std::string clean(TeacherAnswer& predictions) {
+  const auto rows = static_cast<std::size_t>(predictions.logits.size(0));
+  const auto classes = static_cast<std::size_t>(predictions.logits.size(1));
+  float* logits = predictions.logits.mutable_data_ptr<float>();
+  float* confidences = predictions.confidences.mutable_data_ptr<float>();
+  std::size_t not_finite = 0, outside = 0;
+  for (std::size_t i = 0; i < rows; ++i) {
+    const std::span row(logits + i * classes, classes);
+    float& confidence = confidences[i];
+    if (!std::isfinite(confidence) ||
+        !std::ranges::all_of(row, [](float z) { return std::isfinite(z); })) {
+      std::ranges::fill(row, 0.0F);
+      confidence = 0.0F;
+      ++not_finite;
+    }
+    if (confidence < 0.0F || confidence > 1.0F) ++outside;
+    confidence = std::clamp(confidence, 0.0F, 1.0F);
+  }
+  if (not_finite + outside == 0) return {};
+  return "of " + std::to_string(rows) + " predictions " + std::to_string(not_finite) +
+         " were not finite (replaced by no opinion) and " + std::to_string(outside) +
+         " had a confidence outside [0, 1] (clamped)";
 }
 
 PredictionCache teacher_pass(std::span<const Teacher> teachers, const ImageView& images,

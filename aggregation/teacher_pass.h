@@ -40,14 +40,16 @@ PredictionCache open_prediction_cache(std::span<const Teacher> teachers, const I
                                       std::string images_hash, std::int64_t classes,
                                       const std::filesystem::path& cache);
 
-// One teacher's answers, as the pass writes them into the cache; client is its number in messages.
+// What one teacher says; client is its number in messages.
 struct TeacherAnswer {
   at::Tensor logits, confidences;  // [N, C], [N], float32, contiguous
-  std::string warning;             // what had to be replaced, or nothing
 };
 TeacherAnswer ask_teacher(const Teacher& teacher, std::int64_t client, const ImageView& images,
                           std::int64_t classes, const Normalisation& normalisation,
                           const TeacherPassOptions& options);
+// Makes it what the pass writes into the cache: see there. Returns what had to be replaced, for
+// people, or nothing.
+std::string clean(TeacherAnswer& answer);
 
 // Evaluates every teacher's "logits" and "confidence" (1/2 everywhere where a model has none) on
 // the images, in eval mode, into the cache file. Clients whose part is already there are skipped.

@@ -34,7 +34,7 @@ class FitFile {
  private:
   using Clock = std::chrono::steady_clock;
   // Of the first save, until it is measured: a disk's flush.
-  static constexpr std::chrono::duration<double> kFirstCost{0.005};
+  static constexpr std::chrono::duration<double> kFirstCost{0.002};
 
   Checkpoint read() const;
 

@@ -9,16 +9,13 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "launch/ranks/blob_exchange.h"
+#include "collective/placement.h"
 #include "launch/ranks/depot.h"
-#include "launch/ranks/placement.h"
 #include "launch/ranks/say.h"
 #include "launch/stages/client_plan.h"
 #include "launch/stages/clients.h"
 #include "launch/stages/rounds.h"
 #include "launch/stages/student.h"
-#include "model/cost.h"
-#include "model/model_file.h"
 #include "training/fit.h"
 #include "training/threads.h"
 
@@ -34,21 +31,6 @@ Elements elements_of(const at::Tensor& dense) {
 
 const ImageView& images_of(const Material& material, bool test_images) {
   return test_images ? material.test : material.pool.images;
-}
-
-// Costliest first: what one wave holds is of about one size, so that nobody waits long.
-std::vector<std::size_t> by_cost(const std::vector<Teacher>& teachers,
-                                 const PredictionCache& cache) {
-  std::vector<double> costs;
-  std::vector<std::size_t> open;
-  for (std::size_t k = 0; k < teachers.size(); ++k) {
-    const bool done = cache.done(static_cast<std::int64_t>(k));
-    costs.push_back(
-        done ? 0.0 : static_cast<double>(total_cost(read_model(teachers[k].model)).multiply_adds));
-    if (!done) open.push_back(k);
-  }
-  std::ranges::stable_sort(open, std::ranges::greater(), [&](std::size_t k) { return costs[k]; });
-  return open;
 }
 
 }  // namespace
@@ -138,66 +120,17 @@ void Crew::train_mine(const Run& run, const Material& material, const json& todo
 PredictionCache Crew::ask(const Material& material, bool test_images,
                           const std::string& images_hash, const std::vector<Teacher>& teachers,
                           const TeacherPassOptions& options, const std::filesystem::path& path) {
-  const ImageView& images = images_of(material, test_images);
-  PredictionCache cache =
-      open_prediction_cache(teachers, images, images_hash, material.classes(), path);
-  json list = json::array();
-  for (const std::size_t k : by_cost(teachers, cache)) {
-    list.push_back(
-        {{"client", k}, {"sha256", teachers[k].hash}, {"samples", teachers[k].sample_count}});
-  }
-  const json todo = order({{"what", "ask"}, {"test", test_images}, {"teachers", std::move(list)}});
-  ask_in_waves(material, todo, options, teachers, &cache);
+  PredictionCache cache = open_prediction_cache(teachers, images_of(material, test_images),
+                                                images_hash, material.classes(), path);
+  order({{"what", "ask"}, {"test", test_images}});
+  pass(material, test_images, options).run(teachers, &cache);
   return cache;
 }
 
-// Every other asker gets its teacher of the wave that begins there.
-void Crew::hand_out(const std::vector<Teacher>& teachers, const json& todo, std::size_t wave) {
-  for (std::size_t rank = 1; rank < askers() && wave + rank < todo.size(); ++rank) {
-    const Teacher& teacher = teachers[todo[wave + rank].at("client").get<std::size_t>()];
-    send_blob(*links_.channels.to_ranks[rank], teacher.model, teacher.hash, "teacher", stop_);
-  }
-}
-
-// It stays until the end, for the pass over the other images.
-Teacher Crew::take_teacher(const json& teacher) {
-  BlobStore store(links_.files / "teachers");
-  const BlobInfo blob = receive_blob(*links_.channels.to_first, store, "rank-0", "teacher", stop_);
-  return {store.path(blob.sha256), teacher.at("sha256"), teacher.at("samples")};
-}
-
-void Crew::ask_in_waves(const Material& material, const json& todo,
-                        const TeacherPassOptions& options, const std::vector<Teacher>& known,
-                        PredictionCache* cache) {
-  const json& teachers = todo.at("teachers");
-  const ImageView& images = images_of(material, todo.at("test"));
-  const std::size_t ranks = askers();
-  const auto me = static_cast<std::size_t>(links_.all.rank());
-  set_thread_count(1);
-  for (std::size_t wave = 0; wave < teachers.size(); wave += ranks) {
-    if (me == 0) hand_out(known, teachers, wave);
-    TeacherAnswer mine;
-    if (const std::size_t i = wave + me; me < ranks && i < teachers.size()) {
-      const std::int64_t client = teachers[i].at("client");
-      const Teacher teacher =
-          me == 0 ? known[static_cast<std::size_t>(client)] : take_teacher(teachers[i]);
-      mine =
-          ask_teacher(teacher, client, images, material.classes(), material.normalisation, options);
-    }
-    for (std::size_t r = 0; r < ranks && wave + r < teachers.size(); ++r) {
-      at::Tensor logits =
-          r == me ? mine.logits : at::empty({images.count(), material.classes()}, at::kFloat);
-      at::Tensor confidences = r == me ? mine.confidences : at::empty({images.count()}, at::kFloat);
-      const auto from = static_cast<int>(r);
-      finish(links_.all.broadcast(elements_of(logits), from), stop_);
-      finish(links_.all.broadcast(elements_of(confidences), from), stop_);
-      const std::string warning = say(links_.all, mine.warning, from, stop_);
-      const std::int64_t client = teachers[wave + r].at("client");
-      if (cache != nullptr) cache->write(client, logits, confidences);
-      if (!warning.empty() && options.on_warning) options.on_warning(client, warning);
-      if (options.on_progress) options.on_progress(client, images.count());
-    }
-  }
+RankedPass Crew::pass(const Material& material, bool test_images,
+                      const TeacherPassOptions& options) const {
+  return {{links_.all, askers(), links_.channels, links_.files, stop_},
+          {images_of(material, test_images), material.classes(), material.normalisation, options}};
 }
 
 void Crew::begin_distilling(const Run& run, const at::Tensor& targets) {
@@ -224,12 +157,13 @@ void Crew::serve(const Run& run, const Material& material) {
   TeacherPassOptions options;
   options.stop = &run.stop;
   options.device = run.device;
+  options.workers = workers_of(run);
   for (;;) {
     const json todo = order({});
     const std::string what = todo.at("what");
     if (what == "leave") break;
     if (what == "ask") {
-      ask_in_waves(material, todo, options, {}, nullptr);
+      pass(material, todo.at("test"), options).run({}, nullptr);
       continue;
     }
     if (what == "train") take_lesson(run, todo.at("round"));

@@ -9,6 +9,7 @@
 #include "aggregation/prediction_cache.h"
 #include "aggregation/teacher_pass.h"
 #include "collective/collective.h"
+#include "launch/ranks/ranked_pass.h"
 #include "launch/stages/material.h"
 #include "launch/stages/run.h"
 #include "training/data_parallel.h"
@@ -31,7 +32,7 @@ class Crew {
     at::Device device = at::kCPU;  // of this rank
   };
   // What the links point to must outlive it.
-  Crew(Links links, const Job& job, const std::atomic<bool>& stop)
+  Crew(Links links, const Job& job, std::atomic<bool>& stop)
       : links_(std::move(links)), job_(job), stop_(stop) {}
 
   int size() const { return links_.all.size(); }
@@ -42,7 +43,7 @@ class Crew {
   // Every client that is not done yet is trained by the rank it is placed on; it is then in rank
   // 0's run folder.
   void train(const Run& run, const Material& material);
-  // As teacher_pass() does, each rank holding one teacher at a time; the same bits.
+  // As teacher_pass() does, by RankedPass; the same bits.
   PredictionCache ask(const Material& material, bool test_images, const std::string& images_hash,
                       const std::vector<Teacher>& teachers, const TeacherPassOptions& options,
                       const std::filesystem::path& cache);
@@ -58,18 +59,14 @@ class Crew {
   std::vector<std::vector<std::size_t>> placed(const Run& run, const Material& material) const;
   void take_lesson(const Run& run, std::int64_t round);
   void train_mine(const Run& run, const Material& material, const nlohmann::json& order);
-  void hand_out(const std::vector<Teacher>& teachers, const nlohmann::json& wave,
-                std::size_t begin);
-  Teacher take_teacher(const nlohmann::json& teacher);
-  void ask_in_waves(const Material& material, const nlohmann::json& order,
-                    const TeacherPassOptions& options, const std::vector<Teacher>& teachers,
-                    PredictionCache* cache);
+  RankedPass pass(const Material& material, bool test_images,
+                  const TeacherPassOptions& options) const;
   std::size_t askers() const;  // the first so many ranks
   void distill_mine(const Run& run, const Material& material, const nlohmann::json& order);
 
   Links links_;
   const Job& job_;
-  const std::atomic<bool>& stop_;
+  std::atomic<bool>& stop_;
 };
 
 }  // namespace fedstill

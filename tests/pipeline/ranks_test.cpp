@@ -22,12 +22,16 @@ class Ranks : public Pipeline {
   static std::unique_ptr<Process> start(int ranks, const std::filesystem::path& run,
                                         const std::vector<std::string>& more = {},
                                         const std::vector<std::string>& through = {}) {
+    std::vector<std::string> job = small_job(run, more);
+    job.front() = "mpi";
+    return start_program(ranks, job, through);
+  }
+  static std::unique_ptr<Process> start_program(int ranks, const std::vector<std::string>& job,
+                                                const std::vector<std::string>& through = {}) {
     std::vector<std::string> words{"-n", std::to_string(ranks), "--oversubscribe", "--bind-to",
                                    "none"};
     words.insert(words.end(), through.begin(), through.end());
     words.push_back(FEDSTILL_PROGRAM);
-    std::vector<std::string> job = small_job(run, more);
-    job.front() = "mpi";
     words.insert(words.end(), job.begin(), job.end());
     return std::make_unique<Process>(words, FEDSTILL_MPIEXEC);
   }
@@ -48,6 +52,25 @@ TEST_F(Ranks, WithOneDistillerTheStudentIsThatOfOneProcess) {
   }
   EXPECT_EQ(report_of(folder).at("bundle").at("sha256"),
             report_of(reference()).at("bundle").at("sha256"));
+}
+
+// Of a pool of several blocks, so that teachers are cut.
+TEST_F(Ranks, FewerTeachersThanRanksAreSharedAndTheCacheStaysTheSame) {
+  const std::vector<std::string> two{"--set", "clients.count=2",
+                                     "--set", "clients.models=mlp,resnet8",
+                                     "--set", "data.pool=2700",
+                                     "--set", "distillation.epochs=1",
+                                     "--set", "distillation.student=lenet5",
+                                     "--set", "distillation.ranks=1"};
+  const auto alone = fresh("ranks-few-alone"), folder = fresh("ranks-few");
+  ASSERT_EQ(run_program(small_job(alone, two)).code, 0);
+  std::vector<std::string> workers = two;
+  workers.insert(workers.end(), {"--set", "run.workers=2"});
+  run(4, folder, workers);
+  for (const char* cache : {"cache/pool.predictions", "cache/test.predictions"}) {
+    EXPECT_EQ(text_of(folder / cache), text_of(alone / cache)) << cache;
+  }
+  EXPECT_EQ(student_of(folder), student_of(alone));
 }
 
 TEST_F(Ranks, TwoRoundsAreThoseOfOneProcess) {
@@ -145,7 +168,7 @@ TEST_F(Ranks, AKilledRankEndsTheJobAndTheSameCommandGoesOn) {
 
 TEST_F(Ranks, StoppedInOrderItSaysHowToGoOn) {
   const auto folder = fresh("ranks-stopped");
-  const std::vector<std::string> longer{"--set", "clients.epochs=400"};
+  const std::vector<std::string> longer{"--set", "clients.epochs=150"};
   auto job = start(2, folder, longer);
   ASSERT_TRUE(job->wait_for_text(folder / "metrics.csv", ",50,")) << job->err();
   job->signal(SIGUSR1);  // mpiexec hands it on
@@ -155,7 +178,7 @@ TEST_F(Ranks, StoppedInOrderItSaysHowToGoOn) {
   EXPECT_EQ(other->wait(), 3);
   EXPECT_THAT(other->err(), HasSubstr("holds another job"));
   run(2, folder, longer);
-  EXPECT_EQ(report_of(folder).at("job").at("clients").at("epochs"), 400);
+  EXPECT_EQ(report_of(folder).at("job").at("clients").at("epochs"), 150);
 }
 
 TEST_F(Ranks, MoreRanksThanImagesInABatchAreRefusedBeforeAnythingIsTrained) {

@@ -30,9 +30,10 @@ inline std::vector<std::string> small_job(const std::filesystem::path& run,
 }
 
 // The student's epochs take long, so that a signal comes within one.
-constexpr std::int64_t kLongEpoch = 200;  // steps
+constexpr std::int64_t kLongEpoch = 100;  // steps
 inline std::vector<std::string> long_epochs() {
-  return {"--set", "distillation.batch=2", "--set", "distillation.epochs=2"};
+  return {"--set", "data.pool=200",        "--set", "distillation.batch=2",
+          "--set", "distillation.epochs=2"};
 }
 
 // What a command that must succeed prints with --json.
