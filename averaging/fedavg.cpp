@@ -8,6 +8,7 @@
 #include "averaging/exact_sum.h"
 #include "averaging/sampling.h"
 #include "averaging/workers.h"
+#include "collective/placement.h"
 #include "model/random.h"
 #include "training/fit.h"
 
@@ -48,12 +49,9 @@ class Run {
     const auto clients = clients_of_round(shards_.clients(), options_, round);
     const auto shares = shares_of_round(shards_, clients, options_);
     for (ExactSum& sum : sums_) sum.clear();
-    const Collective* const group = options_.group;
-    const std::size_t ranks = group == nullptr ? 1 : static_cast<std::size_t>(group->size());
-    const std::size_t rank = group == nullptr ? 0 : static_cast<std::size_t>(group->rank());
-    const std::size_t mine = (clients.size() + ranks - 1 - rank) / ranks;
-    workers_.run(mine, [&](int worker, std::size_t item) {
-      const std::size_t i = item * ranks + rank;
+    const std::vector<std::size_t> mine = placed_here(clients);
+    workers_.run(mine.size(), [&](int worker, std::size_t item) {
+      const std::size_t i = mine[item];
       train(worker, clients[i], shares[i], training_key(options_.seed, round, clients[i]));
     });
     take_average();
@@ -62,6 +60,21 @@ class Run {
   }
 
  private:
+  // Which of them this rank trains: those with the most images are placed first.
+  std::vector<std::size_t> placed_here(std::span<const std::int64_t> clients) const {
+    const Collective* const group = options_.group;
+    std::vector<double> costs;
+    for (const std::int64_t client : clients) {
+      costs.push_back(static_cast<double>(shards_.of(client).size()));
+    }
+    const std::vector<int> ranks = place(costs, group == nullptr ? 1 : group->size());
+    std::vector<std::size_t> mine;
+    for (std::size_t i = 0; i < ranks.size(); ++i) {
+      if (ranks[i] == (group == nullptr ? 0 : group->rank())) mine.push_back(i);
+    }
+    return mine;
+  }
+
   void train(int worker, std::int64_t client, double share, std::uint64_t key) {
     if (options_.stop != nullptr && options_.stop->load()) throw Stopped("[averaging] stopped");
     const auto i = static_cast<std::size_t>(worker);

@@ -54,6 +54,7 @@ void run(const FedAvgCommand& command) {
   if (command.print_job) return print_job(effective_job(command), command.json);
   Progress progress(std::cerr, terminal_progress(command.quiet));
   const nlohmann::json found = fedavg(command, progress, stop_at_signals());
+  if (found.is_null()) return;  // rank 0 tells
   print(found, fedavg_text(found), command.json);
 }
 

@@ -3,28 +3,27 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <memory>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "averaging/client_shards.h"
-#include "averaging/engine.h"
 #include "averaging/fedavg.h"
 #include "launch/event_log.h"
+#include "launch/fedavg_model.h"
 #include "launch/job_check.h"
 #include "launch/job_file.h"
 #include "launch/line_plot.h"
 #include "launch/machine.h"
 #include "launch/outside_text.h"
+#include "launch/ranks/fedavg_ranks.h"
 #include "launch/simulate.h"
 #include "model/atomic_file.h"
 #include "model/cost.h"
 #include "model/model_file.h"
 #include "model/sha256.h"
-#include "model/zoo.h"
 #include "training/predict.h"
 #include "training/threads.h"
 
@@ -42,35 +41,23 @@ void check(const Job& job, const Material& material) {
   if (job.clients.liars > 0) throw JobError("[job] clients.liars is not for fedavg");
 }
 
-// Gradients written down where the model is a plain chain, else LibTorch's.
-std::unique_ptr<Engine> fastest_engine(const Graph& graph, const Material& m,
-                                       const LocalSteps& steps) {
-  try {
-    return make_chain_engine(graph, m.data.train, m.normalisation, steps);
-  } catch (const std::invalid_argument&) {
-    return make_autograd_engine(graph, m.data.train, m.normalisation, steps);
-  }
-}
-
 // The run: weights, and what was measured after every round.
 class Baseline {
  public:
-  Baseline(const Run& run, const Material& material)
+  Baseline(const Run& run, const Material& material, const FedAvgRanks* ranks)
       : run_(run),
         material_(material),
+        ranks_(ranks),
         settings_(run.job.averaging),
         validation_(make_shard(material.data.train, material.split.validation)),
-        first_(make_model(settings_.model, material.data.train.images->shape, material.classes(),
-                          seed_of(run.job, Stream::kAveraging))),
-        engine_(fastest_engine(first_, material,
-                               {settings_.batch, settings_.epochs, settings_.learning_rate})),
-        weights_(engine_->flatten(first_)) {
+        model_(run.job, material),
+        weights_(model_.engine->flatten(model_.first)) {
     run_.folder.recall("averaging", [this](const json& saved) { take_up(saved); });
   }
 
   json finish() {
     timed_stage(run_, "averaging", [this] { average(); });
-    const Graph model = engine_->unflatten(weights_);
+    const Graph model = model_.engine->unflatten(weights_);
     const std::vector<std::byte> bytes = encode_model(model);
     write_file_atomically(run_.folder.file("model.safetensors"), bytes);
     const json result = describe(total_cost(model).parameters, sha256_hex(bytes));
@@ -98,28 +85,21 @@ class Baseline {
                           ? run_.folder.file("model.safetensors")
                           : kept(done());
     check_recorded(file, saved.at("sha256"));
-    weights_ = engine_->flatten(read_model(file));
+    weights_ = model_.engine->flatten(read_model(file));
   }
 
-  std::int64_t per_round() const {
-    return settings_.per_round > 0 ? settings_.per_round : run_.job.clients.count;
-  }
   std::int64_t round_images() const {  // on average
-    return std::max<std::int64_t>(
-        1, run_.job.data.private_count * settings_.epochs * per_round() / run_.job.clients.count);
+    return std::max<std::int64_t>(1, run_.job.data.private_count * settings_.epochs *
+                                         fedavg_options(run_.job).per_round /
+                                         run_.job.clients.count);
   }
 
   FedAvgOptions options() {
-    FedAvgOptions options;
-    options.rounds = settings_.rounds;
+    FedAvgOptions options = fedavg_options(run_.job);
     options.first_round = done();
-    options.per_round = per_round();
-    options.weigh_by_samples = settings_.weighting == "samples";
-    options.server_learning_rate = settings_.server_learning_rate;
-    options.seed = seed_of(run_.job, Stream::kAveraging, 1);
-    options.workers = static_cast<int>(run_.job.run.workers);
     options.stop = &run_.stop;
     options.on_round = [this](std::int64_t) { after_round(); };
+    if (ranks_ != nullptr) ranks_->share(run_, material_, weights_, options);
     return options;
   }
 
@@ -129,7 +109,7 @@ class Baseline {
         "averaging",
         {{.name = settings_.model, .note = "", .total = settings_.rounds * round_images()}});
     run_.progress.advance(0, done() * round_images());
-    run_fedavg(weights_, *engine_, shards_of(material_.split), options());
+    run_fedavg(weights_, *model_.engine, shards_of(material_.split), options());
     run_.progress.finish(0, grouped(done()) + " rounds");
     run_.progress.end_stage(percent(rounds_.back().at("test_accuracy")) + " % right after " +
                             grouped(done()) + " rounds");
@@ -137,7 +117,7 @@ class Baseline {
 
   // The round counts when its state is written; what a kill leaves before that is done again.
   void after_round() {
-    const Graph model = engine_->unflatten(weights_);
+    const Graph model = model_.engine->unflatten(weights_);
     const json round{
         {"round", done() + 1},
         {"validation_accuracy", accuracy_on(model, validation_)},
@@ -200,28 +180,37 @@ class Baseline {
 
   const Run& run_;
   const Material& material_;
+  const FedAvgRanks* const ranks_;  // null: alone
   const Job::Averaging& settings_;
   const Shard validation_;
-  const Graph first_;
-  const std::unique_ptr<Engine> engine_;
+  const AveragedModel model_;
   std::vector<float> weights_;
   std::vector<json> rounds_;  // that are over
 };
 
-json run_in(const Run& run, const Material& material, bool resumed) {
+json run_in(const Run& run, const Material& material, bool resumed, const FedAvgRanks* ranks) {
   run.events.event(resumed ? "run_resumed" : "run_started",
                    {{"program", "fedavg"}, {"split", material.split.hash()}});
   run.progress.message((resumed ? "resuming " : "run folder ") + run.folder.path().string());
-  return Baseline(run, material).finish();
+  return Baseline(run, material, ranks).finish();
 }
 
 }  // namespace
 
 json fedavg(const FedAvgCommand& command, Progress& progress, std::atomic<bool>& stop) {
+  std::optional<FedAvgRanks> ranks;
+  if (started_ranks() > 1) ranks.emplace();
+  if (ranks && !ranks->lead()) {
+    ranks->help(stop);
+    return nullptr;
+  }
   if (command.resume.empty() && effective_job(command).run.device != "cpu") {
     throw JobError("[job] fedavg trains on processors only: --set run.device=cpu");
   }
-  return in_run_folder(command, {"fedavg", check, run_in}, progress, stop);
+  const auto work = [&](const Run& run, const Material& material, bool resumed) {
+    return run_in(run, material, resumed, ranks ? &*ranks : nullptr);
+  };
+  return in_run_folder(command, {"fedavg", check, work, ranks.has_value()}, progress, stop);
 }
 
 std::string fedavg_text(const json& result) {

@@ -1,9 +1,9 @@
 #include "launch/simulate.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
-#include <string_view>
 
 #include "launch/event_log.h"
 #include "launch/job_check.h"
@@ -73,11 +73,10 @@ void set_machine(Job& job, const SimulateCommand& command) {
 
 // Under mpirun every rank would run the whole.
 void refuse_ranks(const std::string& program) {
-  const char* const ranks = std::getenv("OMPI_COMM_WORLD_SIZE");
-  if (ranks == nullptr || std::string_view(ranks) == "1") return;
-  throw UsageError(
-      "mpirun started " + std::string(ranks) + " times what runs alone: " + program +
-      "; ranks share a job in fedstill mpi, and FedAvg in fedstill bench simulate --mpi");
+  if (started_ranks() == 1) return;
+  throw UsageError("mpirun started " + std::to_string(started_ranks()) +
+                   " times what runs alone: " + program +
+                   "; ranks share a job in fedstill mpi, and FedAvg in fedstill fedavg");
 }
 
 // A run and what is done in it.
@@ -125,6 +124,11 @@ Opened take_up(const SimulateCommand& command, const RunProgram& program) {
 
 }  // namespace
 
+int started_ranks() {
+  const char* const ranks = std::getenv("OMPI_COMM_WORLD_SIZE");
+  return ranks == nullptr ? 1 : std::max(1, std::atoi(ranks));
+}
+
 json run_stages(const Run& run, const Material& material, bool resumed) {
   announce(run, material, resumed);
   try {
@@ -148,7 +152,7 @@ Job effective_job(const SimulateCommand& command) {
 
 json in_run_folder(const SimulateCommand& command, const RunProgram& program, Progress& progress,
                    std::atomic<bool>& stop) {
-  refuse_ranks(program.name);
+  if (!program.shared) refuse_ranks(program.name);
   const bool resumed = !command.resume.empty();
   const Opened opened = resumed ? take_up(command, program) : begin(command, program);
   EventLog events(opened.folder.path());

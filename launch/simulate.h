@@ -25,11 +25,14 @@ struct RunProgram {
   // Before anything is written. Throws JobError.
   std::function<void(const Job&, const Material&)> check;
   std::function<nlohmann::json(const Run&, const Material&, bool resumed)> work;
+  bool shared = false;  // by the ranks of mpirun, of which this one leads
 };
 // Opens the folder that the command asks for, a new one or one to go on with, reads the data and
 // does the work. Throws JobError, DataError, Stopped.
 nlohmann::json in_run_folder(const SimulateCommand& command, const RunProgram& program,
                              Progress& progress, std::atomic<bool>& stop);
+
+int started_ranks();  // by mpirun, this process among them; 1 without
 
 // Runs a whole job on this machine, or goes on with one, and returns its report. Throws Stopped
 // when stop is set, with the run folder ready for --resume.

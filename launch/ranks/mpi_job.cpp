@@ -1,12 +1,7 @@
 #include "launch/ranks/mpi_job.h"
 
-#include <sched.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <chrono>
-#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -17,6 +12,7 @@
 #include "launch/job_check.h"
 #include "launch/job_file.h"
 #include "launch/ranks/crew.h"
+#include "launch/ranks/neighbours.h"
 #include "launch/ranks/say.h"
 #include "launch/run_folder.h"
 #include "launch/simulate.h"
@@ -35,35 +31,6 @@ using nlohmann::json;
 // While rank 0 alone packs the bundle the others wait; mpirun itself ends the job when one dies.
 constexpr std::chrono::hours kPatience{24};
 constexpr std::size_t kMaxSplitBytes = std::size_t{1} << 32;
-
-std::int64_t hash_of(std::string_view text) {
-  return static_cast<std::int64_t>(std::hash<std::string_view>()(text));
-}
-
-// The ranks on the machine of this one.
-struct Neighbours {
-  int place = 0;                 // of this rank among them, from 0
-  std::int64_t on_my_cores = 0;  // not bound apart from it; this one counts
-};
-Neighbours find_neighbours(Collective& all) {
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  ::sched_getaffinity(0, sizeof(cores), &cores);
-  const std::array mine{hash_of(host.data()),
-                        hash_of({reinterpret_cast<const char*>(&cores), sizeof(cores)})};
-  std::vector<std::int64_t> everybody(mine.size() * static_cast<std::size_t>(all.size()));
-  all.all_gather(elements(mine), elements(everybody)).wait();
-  Neighbours found;
-  const std::size_t me = static_cast<std::size_t>(all.rank()) * mine.size();
-  for (std::size_t i = 0; i < everybody.size(); i += mine.size()) {
-    if (everybody[i] != mine[0]) continue;
-    if (i < me) ++found.place;
-    if (everybody[i + 1] == mine[1]) ++found.on_my_cores;
-  }
-  return found;
-}
 
 // The group in which the gradients of the distillers' devices meet; nothing where they are on the
 // host, or go by way of it because NCCL cannot be used: then all of them are without it.

@@ -114,9 +114,9 @@ TEST_F(FedAvgCommandTest, ARunBelongsToOneCommand) {
   }
 }
 
-TEST_F(FedAvgCommandTest, RanksOfMpirunAreRefused) {
+TEST_F(FedAvgCommandTest, RanksOfMpirunShareFedAvgAndNotSimulate) {
   ::setenv("OMPI_COMM_WORLD_SIZE", "2", 1);
-  const Finished done = run_program(small_fedavg(*folder_ / "ranks"));
+  const Finished done = run_program(small_job(*folder_ / "ranks"));
   ::unsetenv("OMPI_COMM_WORLD_SIZE");
   EXPECT_EQ(done.code, 2);
   EXPECT_THAT(done.err, HasSubstr("fedstill mpi"));

@@ -193,6 +193,31 @@ TEST_F(Ranks, AWrongSettingIsSaid) {
   EXPECT_THAT(job->err(), HasSubstr("distillation.ranks"));
 }
 
+TEST_F(Ranks, FedAvgOfAJobIsThatOfOneProcessEvenAfterAKill) {
+  const auto fedavg = [](const std::filesystem::path& run) {
+    std::vector<std::string> words =
+        small_job(run, {"--set", "averaging.epochs=1", "--set", "averaging.rounds=6", "--quiet"});
+    words.front() = "fedavg";
+    return words;
+  };
+  const auto model_of = [](const std::filesystem::path& run) -> std::string {
+    return nlohmann::json::parse(text_of(run / "fedavg.json")).at("averaged").at("sha256");
+  };
+  const auto alone = fresh("fedavg-alone"), three = fresh("fedavg-three"),
+             killed = fresh("fedavg-killed");
+  ASSERT_EQ(run_program(fedavg(alone)).code, 0);
+  const auto whole = start_program(3, fedavg(three));
+  EXPECT_EQ(whole->wait(), 0) << whole->err();
+  EXPECT_EQ(model_of(three), model_of(alone));
+  const auto dying = start_program(2, fedavg(killed));
+  ASSERT_TRUE(dying->wait_for_text(killed / "events.jsonl", "\"round\":2,")) << dying->err();
+  if (const auto ranks = dying->children(); !ranks.empty()) ::kill(ranks.back(), SIGKILL);
+  dying->wait();  // it may have been done just before
+  const auto on = start_program(2, {"fedavg", "--resume", killed.string(), "--quiet"});
+  EXPECT_EQ(on->wait(), 0) << on->err();
+  EXPECT_EQ(model_of(killed), model_of(alone));
+}
+
 TEST_F(Ranks, FedAvgIsThatOfOneProcess) {
   const std::vector<std::string> command{
       "bench",   "simulate",    "--data", "synthetic", "--clients", "50",     "--json",

@@ -1,0 +1,40 @@
+#include "launch/ranks/neighbours.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <array>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+namespace fedstill {
+namespace {
+
+std::int64_t hash_of(std::string_view text) {
+  return static_cast<std::int64_t>(std::hash<std::string_view>()(text));
+}
+
+}  // namespace
+
+Neighbours find_neighbours(Collective& all) {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  ::sched_getaffinity(0, sizeof(cores), &cores);
+  const std::array mine{hash_of(host.data()),
+                        hash_of({reinterpret_cast<const char*>(&cores), sizeof(cores)})};
+  std::vector<std::int64_t> everybody(mine.size() * static_cast<std::size_t>(all.size()));
+  all.all_gather(elements(mine), elements(everybody)).wait();
+  Neighbours found{0, 0};
+  const std::size_t me = static_cast<std::size_t>(all.rank()) * mine.size();
+  for (std::size_t i = 0; i < everybody.size(); i += mine.size()) {
+    if (everybody[i] != mine[0]) continue;
+    if (i < me) ++found.place;
+    if (everybody[i + 1] == mine[1]) ++found.on_my_cores;
+  }
+  return found;
+}
+
+}  // namespace fedstill
