@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -55,28 +56,38 @@ inline std::string student_of(const std::filesystem::path& run) {
   return report_of(run).at("student").at("sha256");
 }
 
-// Every test compares with one uninterrupted run.
+// Tests compare with one uninterrupted run. It is made when the first one asks for it and kept for
+// all suites with the same settings, so nobody may change it.
 class Pipeline : public ::testing::Test {
  public:
-  static void SetUpTestSuite() {
-    folder_ = std::make_unique<TempFolder>();
-    std::vector<std::string> more{"--workers", "1", "--json"};
-    more.insert(more.end(), settings_.begin(), settings_.end());
-    result_ = run_program(small_job(reference(), more));
-    ASSERT_EQ(result_.code, 0) << result_.err;
-  }
+  static void SetUpTestSuite() { folder_ = std::make_unique<TempFolder>(); }
   static void TearDownTestSuite() { folder_.reset(); }
 
  protected:
-  static std::filesystem::path reference() { return *folder_ / "reference"; }
+  static std::filesystem::path reference() { return made().folder / "reference"; }
+  static const Finished& reference_result() { return made().result; }
   static std::filesystem::path fresh(const std::string& name) { return *folder_ / name; }
-  static const Finished& reference_result() { return result_; }
   // Beside those of the small job: for a suite that sets them before SetUpTestSuite().
   static inline std::vector<std::string> settings_;
 
  private:
+  struct Made {
+    TempFolder folder;
+    Finished result;
+  };
+  static const Made& made() {
+    static std::map<std::vector<std::string>, Made> all;
+    const auto [place, is_new] = all.try_emplace(settings_);
+    Made& one = place->second;
+    if (!is_new) return one;
+    std::vector<std::string> more{"--workers", "1", "--json"};
+    more.insert(more.end(), settings_.begin(), settings_.end());
+    one.result = run_program(small_job(one.folder / "reference", more));
+    EXPECT_EQ(one.result.code, 0) << one.result.err;
+    return one;
+  }
+
   static inline std::unique_ptr<TempFolder> folder_;
-  static inline Finished result_;
 };
 
 }  // namespace fedstill::testing
