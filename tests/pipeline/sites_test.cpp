@@ -130,6 +130,16 @@ TEST_F(Sites, StatusNamesTheMembers) {
   EXPECT_EQ(status.at("state"), "collecting");
   EXPECT_EQ(status.at("members").at(0).at("client"), client_of(2));
   EXPECT_EQ(status.at("members").at(0).at("architecture"), kModels[2]);
+
+  words = whom("status", "ops");
+  words.emplace_back("--watch");
+  const Process watching(words);
+  while (watching.out().find(client_of(2)) == std::string::npos) {
+    ASSERT_FALSE(watching.ends_within(std::chrono::milliseconds{5})) << watching.err();
+  }
+  EXPECT_THAT(watching.out(), HasSubstr("to the deadline"));
+  watching.signal(SIGINT);
+  EXPECT_TRUE(watching.ends_within(std::chrono::seconds{60}));
 }
 
 TEST_F(Sites, AnExcludedClientIsSentAwayUntilItIsReadmitted) {
