@@ -80,6 +80,7 @@ void add_fedavg(CLI::App& root, FedAvgCommand& c) {
   fedstill fedavg                              the default job's data and clients
   fedstill fedavg job.toml --set averaging.model=resnet8 --set averaging.rounds=50
   fedstill fedavg --set clients.count=1000 --set clients.minimum=5 --set averaging.per_round=20
+  mpirun -np 4 fedstill fedavg job.toml        on ranks: the same model
   fedstill fedavg --resume runs/first          after Ctrl-C or a kill: ends with the same model)");
 }
 

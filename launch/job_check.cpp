@@ -104,4 +104,9 @@ void resolve_machine(Job& job) {
     job.run.memory_mb = std::max<std::int64_t>(512, (usable_memory_bytes() >> 20) / 2);
 }
 
+void move_to_device(Job& job, const std::string& device) {
+  if ((device == "cpu") != (job.run.device == "cpu")) job.run.memory_mb = 0;
+  job.run.device = device;
+}
+
 }  // namespace fedstill

@@ -21,4 +21,8 @@ void check_fits(const std::string& setting, const std::string& model, const Data
 // much memory a GPU has is asked when it is needed. Requires: check_job().
 void resolve_machine(Job& job);
 
+// For a run that goes on: memory_mb is open again where it was of a processor and is now of a GPU,
+// or the other way round.
+void move_to_device(Job& job, const std::string& device);
+
 }  // namespace fedstill

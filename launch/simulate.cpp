@@ -65,10 +65,8 @@ json do_stages(const Run& run, const Material& material) {
   return report;
 }
 
-// What may change from one attempt to the next.
-void set_machine(Job& job, const SimulateCommand& command) {
+void set_workers(Job& job, const SimulateCommand& command) {
   if (command.workers) apply_assignment(job, "run.workers=" + std::to_string(*command.workers));
-  if (!command.device.empty()) job.run.device = command.device;
 }
 
 // Under mpirun every rank would run the whole.
@@ -113,7 +111,8 @@ Opened take_up(const SimulateCommand& command, const RunProgram& program) {
   Job job;
   RunFolder folder = RunFolder::reopen(command.resume, job);
   claim(folder, program.name);
-  set_machine(job, command);
+  set_workers(job, command);
+  if (!command.device.empty()) move_to_device(job, command.device);
   check_job(job);
   resolve_machine(job);  // a job file written by hand may leave it open, and --workers 0 does
   const at::Device device = open_device(job.run.device);
@@ -145,7 +144,8 @@ json run_stages(const Run& run, const Material& material, bool resumed) {
 Job effective_job(const SimulateCommand& command) {
   Job job = assemble_job(command.preset, command.job, command.assignments);
   if (command.seed) apply_assignment(job, "run.seed=" + std::to_string(*command.seed));
-  set_machine(job, command);
+  set_workers(job, command);
+  if (!command.device.empty()) job.run.device = command.device;
   check_job(job);
   return job;
 }

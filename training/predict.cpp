@@ -5,6 +5,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <memory>
 #include <numeric>
 #include <stdexcept>
 
@@ -42,6 +43,29 @@ void check_shape(const Graph& graph, const ImageShape& image) {
                               " do not fit the input of " + graph.architecture);
 }
 
+// Each image is needed once, so a device holds those of one block at a time, as bytes.
+class Blocks {
+ public:
+  Blocks(const ImageView& images, const LoaderOptions& options)
+      : images_(images), options_(options) {
+    if (options.device.is_cpu()) here_ = make_image_loader(images, options);
+  }
+
+  void load(std::int64_t begin, std::int64_t count, const at::Tensor& out) const {
+    std::vector<std::int64_t> rows(static_cast<std::size_t>(count));
+    std::iota(rows.begin(), rows.end(), here_ ? begin : 0);
+    if (here_) return here_->load(rows, /*key=*/0, /*first=*/0, out);
+    const auto from = images_.indices.begin() + begin;
+    const ImageView block{images_.images, {from, from + count}};
+    make_resident_loader(block, options_)->load(rows, /*key=*/0, /*first=*/0, out);
+  }
+
+ private:
+  const ImageView& images_;
+  LoaderOptions options_;
+  std::unique_ptr<ImageLoader> here_;
+};
+
 void run_in_blocks(const Graph& folded, std::span<const int> nodes, const ImageView& images,
                    const Normalisation& normalisation, const PredictOptions& options,
                    std::span<const at::Tensor> results) {
@@ -49,16 +73,13 @@ void run_in_blocks(const Graph& folded, std::span<const int> nodes, const ImageV
   const std::int64_t count = images.count();
   const c10::InferenceMode inference;
   Executor executor(folded, {.trainable = false, .device = options.device});
-  const auto loader = make_image_loader(images, loader_options);
+  const Blocks blocks(images, loader_options);
   const at::Tensor buffer =
       empty_images(std::min(options.block, count), images.images->shape, loader_options);
   for (std::int64_t begin = 0; begin < count; begin += options.block) {
-    std::vector<std::int64_t> rows(
-        static_cast<std::size_t>(std::min(options.block, count - begin)));
-    std::iota(rows.begin(), rows.end(), begin);
-    const auto taken = static_cast<std::int64_t>(rows.size());
+    const std::int64_t taken = std::min(options.block, count - begin);
     const at::Tensor block = buffer.narrow(0, 0, taken);
-    loader->load(rows, /*key=*/0, /*first=*/0, block);
+    blocks.load(begin, taken, block);
     const std::vector<at::Tensor> values = executor.run(block, nodes, Mode::kEval);
     for (std::size_t i = 0; i < values.size(); ++i) {
       results[i].narrow(0, begin, taken).copy_(values[i]);

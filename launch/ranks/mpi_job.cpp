@@ -58,7 +58,7 @@ RunFolder open_folder(const MpiCommand& command, int place, Job& job, bool& resu
       throw JobError("[mpi] " + command.run.string() +
                      " holds another job; leave the job out, or choose another --run");
     }
-    if (!command.device.empty()) job.run.device = command.device;
+    if (!command.device.empty()) move_to_device(job, command.device);
     return folder;
   }
   job = assemble_job(command.preset, command.job, command.assignments);

@@ -295,6 +295,21 @@ TEST(JobCheck, ResolvesWhatTheMachineDecides) {
   EXPECT_EQ(on_gpu.run.memory_mb, 0);  // of the GPU: known when it is open
 }
 
+TEST(JobCheck, MemoryIsThatOfTheDevice) {
+  Job job;
+  job.run.memory_mb = 4000;
+  move_to_device(job, "cpu");
+  EXPECT_EQ(job.run.memory_mb, 4000);
+  move_to_device(job, "cuda:1");
+  EXPECT_EQ(job.run.memory_mb, 0);
+  job.run.memory_mb = 70'000;
+  move_to_device(job, "cuda");
+  EXPECT_EQ(job.run.memory_mb, 70'000);
+  move_to_device(job, "cpu");
+  EXPECT_EQ(job.run.memory_mb, 0);
+  EXPECT_EQ(job.run.device, "cpu");
+}
+
 TEST(JobHash, DependsOnWhatChangesTheResultOnly) {
   Job job;
   const std::string hash = job_hash(job), clients = clients_hash(job);

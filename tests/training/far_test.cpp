@@ -10,6 +10,7 @@
 #include "training/fit.h"
 #include "training/image_loader.h"
 #include "training/losses.h"
+#include "training/predict.h"
 
 namespace fedstill {
 namespace {
@@ -83,6 +84,23 @@ TEST_F(Far, ImagesThatDoNotFitAreSentBatchByBatch) {
     make_image_loader(view, options)->load(rows, 5, 0, loaded.back());
   }
   EXPECT_TRUE(at::equal(loaded[0].cpu(), loaded[1].cpu()));
+}
+
+TEST_F(Far, APredictionHoldsTheImagesOfOneBlock) {
+  auto images = std::make_shared<Images>();
+  images->shape = {.channels = 2, .height = 8, .width = 8};
+  images->pixels.resize(20'000 * 128);
+  const Graph graph = testing::small_net();
+  const std::vector<std::string> outputs{"logits"};
+  std::vector<std::int64_t> peaks;
+  for (const std::int64_t count : {1'000, 20'000}) {
+    ImageView view{images, std::vector<std::int64_t>(static_cast<std::size_t>(count))};
+    testing::take_far_peak();
+    predict(graph, outputs, view, {{0, 0}, {1, 1}}, {.block = 100, .device = device_});
+    peaks.push_back(testing::take_far_peak());
+  }
+  EXPECT_GT(peaks[0], 100 * 128);
+  EXPECT_LT(peaks[1] - peaks[0], 19'000 * 128 / 4);  // what is said of them: 12 bytes an image
 }
 
 TEST_F(Far, StreamsAreNotSharedAndRunOut) {

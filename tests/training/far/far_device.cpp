@@ -20,11 +20,13 @@
 #include <sys/mman.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <utility>
 
 namespace fedstill::testing {
 namespace {
@@ -42,6 +44,8 @@ class Memory {
     if (far == MAP_FAILED) throw std::bad_alloc();
     const std::lock_guard lock(mutex_);
     blocks_[far] = {std::malloc(size), size};
+    used_ += static_cast<std::int64_t>(size);
+    most_ = std::max(most_, used_);
     return far;
   }
   void free(void* far) {
@@ -49,11 +53,16 @@ class Memory {
     const auto block = blocks_.find(far);
     std::free(block->second.near);
     ::munmap(far, block->second.size);
+    used_ -= static_cast<std::int64_t>(block->second.size);
     blocks_.erase(block);
   }
   void* near(void* far) {
     const std::lock_guard lock(mutex_);
     return blocks_.at(far).near;
+  }
+  std::int64_t take_most() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(most_, used_) - used_;
   }
 
  private:
@@ -63,6 +72,7 @@ class Memory {
   };
   std::mutex mutex_;
   std::map<void*, Block> blocks_;
+  std::int64_t used_ = 0, most_ = 0;  // bytes
 };
 
 Memory& memory() {
@@ -270,5 +280,7 @@ at::Device register_far_device() {
 void set_far_memory(std::int64_t bytes) { free_bytes = bytes; }
 
 std::int64_t far_looks() { return looks; }
+
+std::int64_t take_far_peak() { return memory().take_most(); }
 
 }  // namespace fedstill::testing

@@ -14,5 +14,7 @@ at::Device register_far_device();
 
 void set_far_memory(std::int64_t bytes);  // that it says is free
 std::int64_t far_looks();                 // values that the host has asked it for
+// The most bytes that were in use at once since the last call, beyond those that still are.
+std::int64_t take_far_peak();
 
 }  // namespace fedstill::testing
