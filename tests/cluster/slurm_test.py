@@ -14,6 +14,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 SECONDS = 120  # for anything that is waited for
+STEPS_PER_EPOCH = 200  # of the student
 JOB = """
 [data]
 source = "synthetic:4x1x16x16"
@@ -32,8 +33,8 @@ warm_up_steps = 5
 steps = 40
 batch = 32
 [distillation]
-epochs = 8
-batch = 50
+epochs = 2
+batch = 2
 ranks = 1
 [compression]
 images = 128
@@ -72,8 +73,8 @@ class Cluster:
     def state(self, job):
         return run("scontrol", "show", "job", job).split("JobState=")[1].split()[0]
 
-    def wait_until_it_trains(self, name):
-        wait_for(f"{name}: a trained epoch", lambda: ",20," in text_of(self.folder / name / "metrics.csv"))
+    def wait_until_it_trains(self, name, row=",20,"):
+        wait_for(f"{name}: a trained epoch", lambda: row in text_of(self.folder / name / "metrics.csv"))
 
     # Slurm holds a requeued job back for two minutes. Begun while the node still clears the last attempt away it would fail.
     def hurry(self, job):
@@ -108,13 +109,21 @@ def check(cluster, fedstill, folder):
     run("scancel", "--batch", "--signal=USR1", job)
     found["time-is-up"] = cluster.wait_until_done("time-is-up", job)
 
+    job = cluster.submit("within-an-epoch")
+    cluster.wait_until_it_trains("within-an-epoch", "student,student,0,")
+    run("scancel", "--batch", "--signal=USR1", job)
+    wait_for("within-an-epoch: queued again", lambda: cluster.state(job) != "RUNNING")
+    steps = json.loads(run(fedstill, "inspect", folder / "within-an-epoch" / "student.checkpoint", "--json"))["steps_done"]
+    found["within-an-epoch"] = cluster.wait_until_done("within-an-epoch", job)
+
     job = cluster.submit("cancelled")
     cluster.wait_until_it_trains("cancelled")
     run("scancel", job)
     wait_for("the cancelled job's end", lambda: cluster.state(job) == "CANCELLED")
     found["cancelled"] = cluster.wait_until_done("cancelled", cluster.submit("cancelled"))
 
-    status = 0
+    status = int(steps <= STEPS_PER_EPOCH)
+    print(f"{'FAILED' if status else 'ok'}: told after {STEPS_PER_EPOCH} steps, the student was kept with {steps}")
     for name, student in found.items():
         good = student == expected
         status |= not good
