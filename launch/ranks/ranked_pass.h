@@ -34,8 +34,7 @@ class RankedPass {
     const TeacherPassOptions& options;  // workers and device are this rank's
   };
   // What they refer to must outlive it.
-  RankedPass(Ranks ranks, Question question)
-      : ranks_(std::move(ranks)), question_(std::move(question)) {}
+  RankedPass(Ranks ranks, Question question) : ranks_(std::move(ranks)), question_(question) {}
 
   // By every rank: rank 0 says who asks what and writes it into the cache; the others give neither
   // teachers nor cache. Throws what teacher_pass() throws, CollectiveError, ChannelClosed.
