@@ -43,7 +43,7 @@ void load(Executor& executor, std::span<const float> flat) {
   }
 }
 
-struct Setting {
+struct AutogradSetting {
   Graph graph;
   Dataset data;
   Normalisation normalisation;
@@ -52,7 +52,7 @@ struct Setting {
 
 class AutogradTrainer : public ClientTrainer {
  public:
-  explicit AutogradTrainer(const Setting& setting)
+  explicit AutogradTrainer(const AutogradSetting& setting)
       : setting_(setting), executor_(setting.graph), logits_{setting.graph.output("logits")} {
     set_thread_count(1);
   }
@@ -87,7 +87,7 @@ class AutogradTrainer : public ClientTrainer {
     return make_batches(std::move(view), to_tensor(labels), options);
   }
 
-  const Setting& setting_;
+  const AutogradSetting& setting_;
   Executor executor_;
   std::array<int, 1> logits_;
   std::vector<float> trained_;
@@ -95,7 +95,7 @@ class AutogradTrainer : public ClientTrainer {
 
 class AutogradEngine : public Engine {
  public:
-  explicit AutogradEngine(Setting setting) : setting_(std::move(setting)) {
+  explicit AutogradEngine(AutogradSetting setting) : setting_(std::move(setting)) {
     Executor executor(setting_.graph);
     setting_.graph.output("logits");  // throws
   }
@@ -114,7 +114,7 @@ class AutogradEngine : public Engine {
   }
 
  private:
-  Setting setting_;
+  AutogradSetting setting_;
 };
 
 }  // namespace
@@ -122,7 +122,7 @@ class AutogradEngine : public Engine {
 std::unique_ptr<Engine> make_autograd_engine(const Graph& graph, const Dataset& data,
                                              const Normalisation& normalisation,
                                              const LocalSteps& steps) {
-  return std::make_unique<AutogradEngine>(Setting{graph, data, normalisation, steps});
+  return std::make_unique<AutogradEngine>(AutogradSetting{graph, data, normalisation, steps});
 }
 
 }  // namespace fedstill

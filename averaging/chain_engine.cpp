@@ -11,7 +11,7 @@
 namespace fedstill {
 namespace {
 
-struct Setting {
+struct ChainSetting {
   Graph graph;
   chain::ChainPlan plan;
   ImageView images;
@@ -22,7 +22,7 @@ struct Setting {
 
 class ChainTrainer : public ClientTrainer {
  public:
-  explicit ChainTrainer(const Setting& setting)
+  explicit ChainTrainer(const ChainSetting& setting)
       : setting_(setting), model_(setting.plan, setting.steps.batch) {}
 
   std::span<const float> train(std::span<const float> weights, std::span<const std::int32_t> rows,
@@ -83,14 +83,14 @@ class ChainTrainer : public ClientTrainer {
                                        1.0F / (255.0F * n.deviation[0]), to.data());
   }
 
-  const Setting& setting_;
+  const ChainSetting& setting_;
   chain::ChainModel model_;
   std::vector<std::int32_t> labels_;
 };
 
 class ChainEngine : public Engine {
  public:
-  explicit ChainEngine(Setting setting) : setting_(std::move(setting)) {}
+  explicit ChainEngine(ChainSetting setting) : setting_(std::move(setting)) {}
 
   std::vector<float> flatten(const Graph& graph) const override {
     return chain::flatten_weights(setting_.plan, graph);
@@ -103,7 +103,7 @@ class ChainEngine : public Engine {
   }
 
  private:
-  Setting setting_;
+  ChainSetting setting_;
 };
 
 }  // namespace
@@ -123,7 +123,7 @@ std::unique_ptr<Engine> make_chain_engine(const Graph& graph, const Dataset& dat
     throw std::invalid_argument("[averaging] the images do not have the model's size");
   }
   return std::make_unique<ChainEngine>(
-      Setting{graph, std::move(plan), whole(data.images), data.labels, normalisation, steps});
+      ChainSetting{graph, std::move(plan), whole(data.images), data.labels, normalisation, steps});
 }
 
 }  // namespace fedstill

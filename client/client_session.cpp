@@ -12,8 +12,6 @@ namespace {
 
 constexpr const char* kPeer = "coordinator";  // whose parts they are, in the store
 
-Frame plain(Message message) { return {std::move(message), {}}; }
-
 [[noreturn]] void misplaced(const Frame& frame) {
   throw DecodeError("[client] " + std::string(name(kind_of(frame.message))) +
                     " does not belong here");

@@ -75,8 +75,10 @@ function(fedstill_fuzz target source folder)
     target_sources(fuzz_${target} PRIVATE "${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cpp")
   endif()
   if(FEDSTILL_BUILD_TESTS)
-    add_test(NAME fuzz_${target} COMMAND fuzz_${target}
-      $<$<BOOL:${FEDSTILL_BUILD_FUZZ}>:-runs=0> "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${target}"
-      COMMAND_EXPAND_LISTS)
+    set(replay_only)
+    if(FEDSTILL_BUILD_FUZZ)
+      set(replay_only -runs=0)
+    endif()
+    add_test(NAME fuzz_${target} COMMAND fuzz_${target} ${replay_only} "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${target}")
   endif()
 endfunction()

@@ -27,8 +27,6 @@ Refusal refusal_of(Round::Decision decision) {
   return decision == Round::Decision::kRefuseClosed ? Refusal::kTooLate : Refusal::kFinal;
 }
 
-Frame plain(Message message) { return {std::move(message), {}}; }
-
 template <typename Claim>
 StoredUpload claim_of(const Claim& claim, Participation mode) {
   return {claim.round, claim.client, claim.sha256, claim.sample_count, mode};

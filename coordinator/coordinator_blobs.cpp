@@ -6,8 +6,6 @@
 namespace fedstill {
 namespace {
 
-Frame plain(Message message) { return {std::move(message), {}}; }
-
 std::string purpose_of(Participation mode) {
   return mode == Participation::kModel ? "update" : "predictions";
 }

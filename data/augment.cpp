@@ -9,14 +9,14 @@ namespace fedstill {
 namespace {
 
 // Counters of the draws of one image.
-enum Draw : std::uint64_t { kDown, kRight, kFlip, kErase, kRectangle };
+enum AugmentDraw : std::uint64_t { kDown, kRight, kFlip, kErase, kRectangle };
 
 // Zhong et al. 2020, with smaller areas; a rectangle that does not fit is drawn again.
 constexpr double kLeastArea = 0.02;
 constexpr double kMostArea = 0.20;
 constexpr double kLeastAspect = 0.3;
 constexpr double kMostAspect = 1.0 / 0.3;
-constexpr int kAttempts = 10;
+constexpr int kRectangleAttempts = 10;
 
 double between(double low, double high, std::uint64_t key, std::uint64_t counter) {
   return low + (high - low) * random_uniform(key, counter);
@@ -30,7 +30,7 @@ std::int64_t place(std::int64_t room, std::uint64_t key, std::uint64_t counter) 
 Rectangle draw_rectangle(const ImageShape& shape, std::uint64_t key) {
   const auto pixels = static_cast<double>(shape.height * shape.width);
   std::uint64_t counter = kRectangle;
-  for (int attempt = 0; attempt < kAttempts; ++attempt, counter += 4) {
+  for (int attempt = 0; attempt < kRectangleAttempts; ++attempt, counter += 4) {
     const double area = pixels * between(kLeastArea, kMostArea, key, counter);
     const double aspect = between(kLeastAspect, kMostAspect, key, counter + 1);
     const std::int64_t height = std::lround(std::sqrt(area * aspect));

@@ -11,7 +11,7 @@
 namespace fedstill {
 namespace {
 
-[[noreturn]] void fail(const std::string& what) {
+[[noreturn]] void refuse_batch(const std::string& what) {
   throw std::invalid_argument("[batches] " + what);
 }
 
@@ -19,22 +19,22 @@ void check(const ImageView& images, std::span<const std::int64_t> rows,
            const Normalisation& normalisation, std::span<const float> out) {
   const auto channels = static_cast<std::size_t>(images.images->shape.channels);
   if (normalisation.mean.size() != channels || normalisation.deviation.size() != channels) {
-    fail("found a normalisation of " + std::to_string(normalisation.mean.size()) +
-         " channels, expected " + std::to_string(channels));
+    refuse_batch("found a normalisation of " + std::to_string(normalisation.mean.size()) +
+                 " channels, expected " + std::to_string(channels));
   }
   if (!std::ranges::all_of(normalisation.deviation, [](float value) { return value > 0.0F; })) {
-    fail("found a deviation that is not positive");
+    refuse_batch("found a deviation that is not positive");
   }
   const std::size_t floats =
       rows.size() * static_cast<std::size_t>(images.images->pixels_per_image());
   if (out.size() != floats) {
-    fail("found room for " + std::to_string(out.size()) + " floats, expected " +
-         std::to_string(floats));
+    refuse_batch("found room for " + std::to_string(out.size()) + " floats, expected " +
+                 std::to_string(floats));
   }
   for (const std::int64_t row : rows) {
     if (row < 0 || row >= images.count()) {
-      fail("found row " + std::to_string(row) + ", expected less than " +
-           std::to_string(images.count()));
+      refuse_batch("found row " + std::to_string(row) + ", expected less than " +
+                   std::to_string(images.count()));
     }
   }
 }
@@ -124,8 +124,8 @@ void gather(const ImageView& images, std::span<const std::int64_t> rows,
 EpochShuffle::EpochShuffle(std::int64_t count, std::int64_t batch, std::uint64_t seed)
     : count_(count), batch_(batch), steps_(1), seed_(seed) {
   if (count < 1 || batch < 1) {
-    fail("found " + std::to_string(count) + " rows in batches of " + std::to_string(batch) +
-         ", expected both positive");
+    refuse_batch("found " + std::to_string(count) + " rows in batches of " + std::to_string(batch) +
+                 ", expected both positive");
   }
   steps_ = std::max<std::int64_t>(1, count / batch);
   order_.resize(static_cast<std::size_t>(count));
@@ -133,8 +133,8 @@ EpochShuffle::EpochShuffle(std::int64_t count, std::int64_t batch, std::uint64_t
 
 std::span<const std::int64_t> EpochShuffle::rows(std::int64_t epoch, std::int64_t step) {
   if (epoch < 0 || step < 0 || step >= steps_) {
-    fail("found epoch " + std::to_string(epoch) + ", step " + std::to_string(step) +
-         ", expected a step below " + std::to_string(steps_));
+    refuse_batch("found epoch " + std::to_string(epoch) + ", step " + std::to_string(step) +
+                 ", expected a step below " + std::to_string(steps_));
   }
   if (epoch != epoch_) {
     // Always from the identity, or an epoch would depend on those drawn before it.

@@ -14,8 +14,8 @@ constexpr std::uint32_t kPlanesMagic = 0x00000804;  // with a dimension for the 
 constexpr std::uint32_t kLabelsMagic = 0x00000801;
 constexpr std::uint64_t kMaxSide = 4096, kMaxChannels = 64;
 
-[[noreturn]] void fail(std::string_view origin, const std::string& found,
-                       const std::string& expected) {
+[[noreturn]] void refuse_idx(std::string_view origin, const std::string& found,
+                             const std::string& expected) {
   throw DataError("[idx] " + std::string(origin) + ": found " + found + ", expected " + expected);
 }
 
@@ -34,20 +34,20 @@ std::uint32_t big_endian(std::span<const std::uint8_t> bytes, std::size_t word) 
 void check_header(std::span<const std::uint8_t> bytes, std::size_t header, std::uint32_t magic,
                   std::string_view origin) {
   if (bytes.size() < header) {
-    fail(origin, std::to_string(bytes.size()) + " bytes",
-         "a header of " + std::to_string(header) + " bytes");
+    refuse_idx(origin, std::to_string(bytes.size()) + " bytes",
+               "a header of " + std::to_string(header) + " bytes");
   }
   const std::uint32_t found = big_endian(bytes, 0);
-  if (found != magic) fail(origin, "magic " + hex(found), "magic " + hex(magic));
-  if (big_endian(bytes, 1) == 0) fail(origin, "0 items", "at least one");
+  if (found != magic) refuse_idx(origin, "magic " + hex(found), "magic " + hex(magic));
+  if (big_endian(bytes, 1) == 0) refuse_idx(origin, "0 items", "at least one");
 }
 
 // Exactly the bytes the header promises: fewer is truncation, more is something else than it says.
 void check_size(std::span<const std::uint8_t> bytes, std::uint64_t expected,
                 std::string_view origin) {
   if (bytes.size() == expected) return;
-  fail(origin, std::to_string(bytes.size()) + " bytes",
-       std::to_string(expected) + " bytes from its header");
+  refuse_idx(origin, std::to_string(bytes.size()) + " bytes",
+             std::to_string(expected) + " bytes from its header");
 }
 
 }  // namespace
@@ -61,11 +61,12 @@ Images decode_idx_images(std::span<const std::uint8_t> bytes, std::string_view o
   const std::uint64_t height = big_endian(bytes, header / 4 - 2);
   const std::uint64_t width = big_endian(bytes, header / 4 - 1);
   if (channels < 1 || channels > kMaxChannels) {
-    fail(origin, std::to_string(channels) + " channels", "1 to " + std::to_string(kMaxChannels));
+    refuse_idx(origin, std::to_string(channels) + " channels",
+               "1 to " + std::to_string(kMaxChannels));
   }
   if (height < 1 || height > kMaxSide || width < 1 || width > kMaxSide) {
-    fail(origin, "images of " + std::to_string(height) + " × " + std::to_string(width),
-         "sides of 1 to " + std::to_string(kMaxSide));
+    refuse_idx(origin, "images of " + std::to_string(height) + " × " + std::to_string(width),
+               "sides of 1 to " + std::to_string(kMaxSide));
   }
   // At most 2^32 × 2^6 × 2^24: no overflow.
   check_size(bytes, header + count * channels * height * width, origin);

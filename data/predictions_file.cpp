@@ -21,7 +21,7 @@ static_assert(std::endian::native == std::endian::little, "values are written as
 
 // magic, version u32, 4 zero bytes, samples u64, classes u64, pool hash, zeros
 constexpr std::string_view kMagic = "FSTLPRED";
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kPredictionsVersion = 1;
 constexpr std::size_t kHeaderBytes = 128;
 constexpr std::size_t kHashDigits = 64;
 constexpr float kMaxLogit = 1e6F;
@@ -54,7 +54,7 @@ std::vector<std::byte> encode_header(const PredictionsShape& shape) {
     std::memcpy(bytes.data() + at, from, size);
   };
   put(0, kMagic.data(), kMagic.size());
-  put(8, &kVersion, 4);
+  put(8, &kPredictionsVersion, 4);
   put(16, &shape.samples, 8);
   put(24, &shape.classes, 8);
   put(32, shape.pool_hash.data(), kHashDigits);

@@ -26,7 +26,7 @@ const Names kFashionNames{"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
 const Names kCifarNames{"airplane", "automobile", "bird",  "cat",  "deer",
                         "dog",      "frog",       "horse", "ship", "truck"};
 
-[[noreturn]] void fail(const std::string& what) { throw DataError("[data] " + what); }
+[[noreturn]] void refuse_source(const std::string& what) { throw DataError("[data] " + what); }
 
 Names numbered_names(std::int64_t classes) {
   Names names;
@@ -41,9 +41,9 @@ std::vector<std::uint8_t> read_inflated(const fs::path& path) {
     bytes.resize(raw.size());
     std::ranges::transform(raw, bytes.begin(), std::to_integer<std::uint8_t>);
   } catch (const std::system_error& error) {
-    fail("cannot read " + path.string() + ": " + error.code().message());
+    refuse_source("cannot read " + path.string() + ": " + error.code().message());
   } catch (const DecodeError& error) {
-    fail(error.what());
+    refuse_source(error.what());
   }
   return inflate_if_gzip(std::move(bytes), kMaxInflatedBytes, path.string());
 }
@@ -57,7 +57,8 @@ fs::path plain_or_gz(const fs::path& folder, const std::string& name) {
   for (const char* end : {"", ".gz"}) {
     if (fs::path path = folder / (name + end); is_there(path)) return path;
   }
-  fail("found neither " + (folder / name).string() + " nor " + (folder / name).string() + ".gz");
+  refuse_source("found neither " + (folder / name).string() + " nor " + (folder / name).string() +
+                ".gz");
 }
 
 Dataset make_dataset(Images images, std::vector<std::int32_t> labels) {
@@ -75,8 +76,8 @@ std::string to_string(const ImageShape& shape) {
 void set_names(TrainTest& sets, const Names& names, const std::string& origin) {
   for (Dataset* set : {&sets.train, &sets.test}) {
     if (set->classes() > static_cast<std::int64_t>(names.size())) {
-      fail(origin + ": found label " + std::to_string(set->classes() - 1) + ", expected 0 to " +
-           std::to_string(names.size() - 1));
+      refuse_source(origin + ": found label " + std::to_string(set->classes() - 1) +
+                    ", expected 0 to " + std::to_string(names.size() - 1));
     }
     set->class_names = names;
   }
@@ -86,8 +87,8 @@ void check_same_shape(const TrainTest& sets, const fs::path& folder) {
   const ImageShape& train = sets.train.images->shape;
   const ImageShape& test = sets.test.images->shape;
   if (train == test) return;
-  fail(folder.string() + ": found test images of " + to_string(test) + ", expected " +
-       to_string(train) + " as in training");
+  refuse_source(folder.string() + ": found test images of " + to_string(test) + ", expected " +
+                to_string(train) + " as in training");
 }
 
 LabeledImages read_cifar10_batches(const fs::path& folder, const Names& files) {
@@ -124,9 +125,10 @@ TrainTest read_named_idx(const fs::path& folder, const Names& names) {
 TrainTest read_fashion_mnist() {
   const fs::path folder = kFashionFolder;
   if (!is_there(folder)) {
-    fail("Fashion-MNIST is not installed: found no " + folder.string() +
-         "; run `apt install dataset-fashion-mnist`, or give a folder with the four IDX files as "
-         "idx:DIR");
+    refuse_source(
+        "Fashion-MNIST is not installed: found no " + folder.string() +
+        "; run `apt install dataset-fashion-mnist`, or give a folder with the four IDX files as "
+        "idx:DIR");
   }
   return read_named_idx(folder, kFashionNames);
 }
@@ -188,9 +190,9 @@ TrainTest read_source(std::string_view source) {
     if (kind == "cifar10") return read_cifar10_folder(folder);
     if (kind == "synthetic") return read_synthetic(source.substr(colon + 1));
   }
-  fail("found source \"" + std::string(source) +
-       "\", expected fashion-mnist, mnist:DIR, idx:DIR, cifar10:DIR or "
-       "synthetic[:CLASSESxCHANNELSxHEIGHTxWIDTH]");
+  refuse_source("found source \"" + std::string(source) +
+                "\", expected fashion-mnist, mnist:DIR, idx:DIR, cifar10:DIR or "
+                "synthetic[:CLASSESxCHANNELSxHEIGHTxWIDTH]");
 }
 
 }  // namespace fedstill

@@ -53,7 +53,8 @@ struct LabeledImages {
 // Records of one label byte and three planes of 32 × 32.
 LabeledImages decode_cifar10(std::span<const std::uint8_t> bytes, std::string_view origin);
 
-// Inflates gzip if the bytes begin with its magic; refuses more than max_bytes of output.
+// Inflates gzip (of one or more members) if the bytes begin with its magic; refuses more than
+// max_bytes of output.
 std::vector<std::uint8_t> inflate_if_gzip(std::vector<std::uint8_t> bytes, std::size_t max_bytes,
                                           std::string_view origin);
 

@@ -12,7 +12,7 @@
 namespace fedstill {
 namespace {
 
-constexpr int kAttempts = 1000;
+constexpr int kDealAttempts = 1000;
 constexpr int kMaxClients = 1'000'000;
 
 // Parts of the key, so that no two draws of a split share their randomness.
@@ -31,7 +31,7 @@ constexpr Scheme kSchemes[] = {
     {"classes", split_classes, true},
 };
 
-[[noreturn]] void fail(const std::string& what) { throw DataError("[split] " + what); }
+[[noreturn]] void refuse_split(const std::string& what) { throw DataError("[split] " + what); }
 
 const Scheme& find_scheme(std::string_view name) {
   std::string known;
@@ -39,7 +39,7 @@ const Scheme& find_scheme(std::string_view name) {
     if (scheme.name == name) return scheme;
     known += (known.empty() ? "" : ", ") + std::string(scheme.name);
   }
-  fail("found scheme \"" + std::string(name) + "\", expected one of " + known);
+  refuse_split("found scheme \"" + std::string(name) + "\", expected one of " + known);
 }
 
 void check_counts(const SplitOptions& options, std::int64_t images) {
@@ -47,11 +47,12 @@ void check_counts(const SplitOptions& options, std::int64_t images) {
                                  options.validation_count};
   std::int64_t left = images;
   for (const std::int64_t count : counts) {
-    if (count < 0) fail("found a count of " + std::to_string(count) + ", expected 0 or more");
+    if (count < 0)
+      refuse_split("found a count of " + std::to_string(count) + ", expected 0 or more");
     if (count > left) {
-      fail("found " + std::to_string(counts[0]) + " private + " + std::to_string(counts[1]) +
-           " pool + " + std::to_string(counts[2]) + " validation images, expected at most " +
-           std::to_string(images) + " in all");
+      refuse_split("found " + std::to_string(counts[0]) + " private + " +
+                   std::to_string(counts[1]) + " pool + " + std::to_string(counts[2]) +
+                   " validation images, expected at most " + std::to_string(images) + " in all");
     }
     left -= count;
   }
@@ -59,17 +60,17 @@ void check_counts(const SplitOptions& options, std::int64_t images) {
 
 void check_clients(const SplitOptions& options) {
   if (options.clients < 1 || options.clients > kMaxClients) {
-    fail("found " + std::to_string(options.clients) + " clients, expected 1 to " +
-         std::to_string(kMaxClients));
+    refuse_split("found " + std::to_string(options.clients) + " clients, expected 1 to " +
+                 std::to_string(kMaxClients));
   }
   if (options.minimum < 1) {
-    fail("found a minimum of " + std::to_string(options.minimum) + " images per client, expected " +
-         "at least 1");
+    refuse_split("found a minimum of " + std::to_string(options.minimum) +
+                 " images per client, expected " + "at least 1");
   }
   if (options.private_count / options.clients < options.minimum) {
-    fail("found " + std::to_string(options.private_count) + " private images for " +
-         std::to_string(options.clients) + " clients, expected at least " +
-         std::to_string(options.minimum) + " each");
+    refuse_split("found " + std::to_string(options.private_count) + " private images for " +
+                 std::to_string(options.clients) + " clients, expected at least " +
+                 std::to_string(options.minimum) + " each");
   }
 }
 
@@ -88,17 +89,17 @@ std::int64_t smallest(const IndexLists& clients) {
 
 // Draws until the smallest client has the minimum.
 IndexLists draw_clients(const Scheme& scheme, const Deal& deal) {
-  const int attempts = scheme.redraw ? kAttempts : 1;
+  const int attempts = scheme.redraw ? kDealAttempts : 1;
   std::int64_t best = 0;
   for (int attempt = 0; attempt < attempts; ++attempt) {
     IndexLists clients = scheme.split(deal, derive_key(deal.options.seed, kScheme, attempt));
     best = std::max(best, smallest(clients));
     if (smallest(clients) >= deal.options.minimum) return clients;
   }
-  fail("scheme " + std::string(scheme.name) + " found at most " + std::to_string(best) +
-       " images for the smallest client in " + std::to_string(attempts) + " draws, expected " +
-       std::to_string(deal.options.minimum) +
-       "; lower the minimum or the number of clients, or raise alpha");
+  refuse_split("scheme " + std::string(scheme.name) + " found at most " + std::to_string(best) +
+               " images for the smallest client in " + std::to_string(attempts) +
+               " draws, expected " + std::to_string(deal.options.minimum) +
+               "; lower the minimum or the number of clients, or raise alpha");
 }
 
 }  // namespace

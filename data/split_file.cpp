@@ -20,12 +20,12 @@ using Json = nlohmann::json;
 using IndexList = std::vector<std::int64_t>;
 
 constexpr std::string_view kFormat = "fedstill.split";
-constexpr std::uint64_t kVersion = 1;
-constexpr std::size_t kMaxFileBytes = std::size_t{1} << 30;
-constexpr std::size_t kMaxClients = 1'000'000;
+constexpr std::uint64_t kSplitVersion = 1;
+constexpr std::size_t kMaxSplitFileBytes = std::size_t{1} << 30;
+constexpr std::size_t kMaxFileClients = 1'000'000;
 constexpr std::uint64_t kMaxIndex = (std::uint64_t{1} << 40) - 1;
 
-[[noreturn]] void fail(const std::string& what) { throw DecodeError("[split] " + what); }
+[[noreturn]] void refuse_file(const std::string& what) { throw DecodeError("[split] " + what); }
 
 void hash_number(Sha256& sha, std::uint64_t number) {
   std::array<std::byte, 8> bytes{};
@@ -103,7 +103,7 @@ class SplitReader : public nlohmann::json_sax<Json> {
   bool binary(Json::binary_t& /*value*/) override { return unexpected("binary"); }
   bool parse_error(std::size_t position, const std::string& /*token*/,
                    const nlohmann::detail::exception& /*error*/) override {
-    fail("found damaged JSON at byte " + std::to_string(position));
+    refuse_file("found damaged JSON at byte " + std::to_string(position));
   }
 
  private:
@@ -112,7 +112,8 @@ class SplitReader : public nlohmann::json_sax<Json> {
       "", "format", "version", "sha256", "clients", "pool", "validation"};
 
   [[noreturn]] bool unexpected(const std::string& found) const {
-    fail("found " + found + " in key \"" + std::string(kNames[key_]) + "\", expected no such");
+    refuse_file("found " + found + " in key \"" + std::string(kNames[key_]) +
+                "\", expected no such");
   }
   bool is_list() const { return key_ == kClients || key_ == kPool || key_ == kValidation; }
 
@@ -136,9 +137,9 @@ bool SplitReader::end_object() { return true; }
 bool SplitReader::key(std::string& name) {
   const auto* const found = std::ranges::find(kNames, name);
   if (found == kNames.end() || name.empty())
-    fail("found unknown key \"" + name.substr(0, 40) + '"');
+    refuse_file("found unknown key \"" + name.substr(0, 40) + '"');
   key_ = static_cast<Key>(found - kNames.begin());
-  if (std::exchange(seen_[key_], true)) fail("found key \"" + name + "\" twice");
+  if (std::exchange(seen_[key_], true)) refuse_file("found key \"" + name + "\" twice");
   return true;
 }
 
@@ -154,7 +155,7 @@ bool SplitReader::string(std::string& text) {
 bool SplitReader::number_unsigned(std::uint64_t number) {
   if (list_ != nullptr && number <= kMaxIndex) {
     list_->push_back(static_cast<std::int64_t>(number));
-  } else if (key_ != kVersionKey || number != kVersion) {
+  } else if (key_ != kVersionKey || number != kSplitVersion) {
     unexpected("number " + std::to_string(number));
   }
   return true;
@@ -166,7 +167,7 @@ bool SplitReader::start_array(std::size_t /*size*/) {
   if (key_ == kPool) list_ = &split_.pool;
   if (key_ == kValidation) list_ = &split_.validation;
   if (key_ == kClients && depth_ == 2) {
-    if (split_.clients.size() == kMaxClients) fail("found more than 1000000 clients");
+    if (split_.clients.size() == kMaxFileClients) refuse_file("found more than 1000000 clients");
     list_ = &split_.clients.emplace_back();
   }
   return true;
@@ -180,14 +181,14 @@ bool SplitReader::end_array() {
 
 Split SplitReader::finish() {
   for (std::size_t i = kFormatKey; i < kKeys; ++i) {
-    if (!seen_[i]) fail("found no key \"" + std::string(kNames[i]) + '"');
+    if (!seen_[i]) refuse_file("found no key \"" + std::string(kNames[i]) + '"');
   }
-  if (split_.clients.empty()) fail("found no clients, expected at least one");
+  if (split_.clients.empty()) refuse_file("found no clients, expected at least one");
   for (std::size_t i = 0; i < split_.clients.size(); ++i) {
-    if (split_.clients[i].empty()) fail("found no images for client " + std::to_string(i));
+    if (split_.clients[i].empty()) refuse_file("found no images for client " + std::to_string(i));
   }
-  if (split_.hash() != hash_) fail("found hash " + split_.hash() + ", expected " + hash_);
-  if (const auto conflict = find_conflict(split_, kMaxIndex + 1)) fail(*conflict);
+  if (split_.hash() != hash_) refuse_file("found hash " + split_.hash() + ", expected " + hash_);
+  if (const auto conflict = find_conflict(split_, kMaxIndex + 1)) refuse_file(*conflict);
   return std::move(split_);
 }
 
@@ -213,7 +214,7 @@ void check_disjoint(const Split& split, std::int64_t images) {
 void write_split(const std::filesystem::path& path, const Split& split) {
   nlohmann::ordered_json json;
   json["format"] = kFormat;
-  json["version"] = kVersion;
+  json["version"] = kSplitVersion;
   json["sha256"] = split.hash();
   json["clients"] = split.clients;
   json["pool"] = split.pool;
@@ -228,7 +229,7 @@ Split decode_split(std::string_view json) {
 }
 
 Split read_split(const std::filesystem::path& path) {
-  const std::vector<std::byte> bytes = read_file(path, kMaxFileBytes);
+  const std::vector<std::byte> bytes = read_file(path, kMaxSplitFileBytes);
   return decode_named(path, [&] {
     return decode_split({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   });

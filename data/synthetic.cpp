@@ -22,11 +22,11 @@ constexpr std::int64_t kMaxMix = 110;   // of another class: below one half, so 
 constexpr std::int64_t kMaxNoise = 48;  // grey levels
 constexpr std::int64_t kMaxCount = 10'000'000;
 constexpr std::int64_t kMaxClasses = 10'000;
-constexpr std::int64_t kMaxSide = 1024;
-constexpr std::int64_t kMaxChannels = 64;
+constexpr std::int64_t kMaxSyntheticSide = 1024;
+constexpr std::int64_t kMaxSyntheticChannels = 64;
 
-enum Purpose : std::uint64_t { kPattern = 1, kTrain = 2, kTest = 3 };
-enum Draw : std::uint64_t { kOther, kMix, kContrast, kDown, kRight, kPixels };
+enum SyntheticPurpose : std::uint64_t { kPattern = 1, kTrain = 2, kTest = 3 };
+enum Draw : std::uint64_t { kOther, kMix, kContrast, kDown, kRight, kPixelNoise };
 
 std::int64_t draw(std::uint64_t key, std::uint64_t counter, std::int64_t low, std::int64_t high) {
   const auto range = static_cast<std::uint64_t>(high - low + 1);
@@ -75,7 +75,7 @@ class Painter {
     const std::int64_t shift = std::max<std::int64_t>(1, shape_.height / 14);
     const std::int64_t down = draw(key, kDown, -shift, shift);
     const std::int64_t right = draw(key, kRight, -shift, shift);
-    std::uint64_t counter = kPixels;
+    std::uint64_t counter = kPixelNoise;
     for (std::int64_t c = 0; c < shape_.channels; ++c) {
       for (std::int64_t y = 0; y < shape_.height; ++y) {
         for (std::int64_t x = 0; x < shape_.width; ++x) {
@@ -146,9 +146,9 @@ std::optional<std::array<std::int64_t, 4>> parse_sizes(std::string_view text) {
 TrainTest make_synthetic(const ImageShape& shape, std::int64_t classes, std::int64_t train,
                          std::int64_t test, std::uint64_t seed) {
   check("classes", classes, 2, kMaxClasses);
-  check("channels", shape.channels, 1, kMaxChannels);
-  check("rows", shape.height, 1, kMaxSide);
-  check("columns", shape.width, 1, kMaxSide);
+  check("channels", shape.channels, 1, kMaxSyntheticChannels);
+  check("rows", shape.height, 1, kMaxSyntheticSide);
+  check("columns", shape.width, 1, kMaxSyntheticSide);
   check("training images", train, 1, kMaxCount);
   check("test images", test, 1, kMaxCount);
   const std::vector<std::uint8_t> patterns = make_patterns(shape, classes, seed);

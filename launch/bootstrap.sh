@@ -7,7 +7,7 @@ FEDSTILL_BUILD=$(realpath -m "${FEDSTILL_BUILD:-build/release}")
 
 packages=(g++ cmake ninja-build pkg-config ccache mold python3 python3-pip
   libgtest-dev libgmock-dev libcereal-dev libprotozero-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev
-  libsqlite3-dev libsqlitecpp-dev libzip-dev zlib1g-dev libpng-dev libssl-dev libopenmpi-dev openmpi-bin prometheus-cpp-dev libjs-chart.js dataset-fashion-mnist)
+  libsqlite3-dev libsqlitecpp-dev libzip-dev libdeflate-dev zlib1g-dev libpng-dev libssl-dev libopenmpi-dev openmpi-bin prometheus-cpp-dev libjs-chart.js dataset-fashion-mnist)
 torch_cpu=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 cuda_headers=nvidia-cuda-crt==13.0.88  # what the runtime's headers include
 oracles=(numpy onnx onnxruntime safetensors)

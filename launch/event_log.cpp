@@ -14,7 +14,7 @@
 namespace fedstill {
 namespace {
 
-[[noreturn]] void fail(const std::filesystem::path& path, const char* what) {
+[[noreturn]] void refuse_log(const std::filesystem::path& path, const char* what) {
   throw std::system_error(errno, std::generic_category(),
                           "[events] " + path.string() + ": " + what);
 }
@@ -22,16 +22,16 @@ namespace {
 // Length of the file up to and with its last newline.
 off_t whole_lines(int file, const std::filesystem::path& path) {
   struct stat status {};
-  if (::fstat(file, &status) != 0) fail(path, "cannot be read");
+  if (::fstat(file, &status) != 0) refuse_log(path, "cannot be read");
   for (off_t end = status.st_size; end > 0; --end) {
     char last = 0;
-    if (::pread(file, &last, 1, end - 1) != 1) fail(path, "cannot be read");
+    if (::pread(file, &last, 1, end - 1) != 1) refuse_log(path, "cannot be read");
     if (last == '\n') return end;
   }
   return 0;
 }
 
-double seconds_since_epoch() {
+double unix_seconds() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return static_cast<double>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()) /
          1000.0;
@@ -41,9 +41,9 @@ double seconds_since_epoch() {
 
 LineFile::LineFile(const std::filesystem::path& path, std::string_view first_line) : path_(path) {
   file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (file_ < 0) fail(path_, "cannot be opened");
+  if (file_ < 0) refuse_log(path_, "cannot be opened");
   const off_t length = whole_lines(file_, path_);
-  if (::ftruncate(file_, length) != 0) fail(path_, "cannot be written");
+  if (::ftruncate(file_, length) != 0) refuse_log(path_, "cannot be written");
   if (length == 0 && !first_line.empty()) append(first_line);
 }
 
@@ -60,7 +60,7 @@ void LineFile::write(std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = ::write(file_, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail(path_, "cannot be written");
+    if (written < 0) refuse_log(path_, "cannot be written");
     text.remove_prefix(static_cast<std::size_t>(written));
   }
 }
@@ -71,7 +71,7 @@ EventLog::EventLog(const std::filesystem::path& run_folder)
 
 void EventLog::event(std::string_view name, const nlohmann::json& details) {
   nlohmann::ordered_json line;
-  line["time"] = seconds_since_epoch();
+  line["time"] = unix_seconds();
   line["event"] = name;
   for (const auto& [key, value] : details.items()) line[key] = value;
   events_.append(json_text(line));

@@ -32,7 +32,7 @@ namespace {
 
 using nlohmann::json;
 
-void check(const Job& job, const Material& material) {
+void check_averaging(const Job& job, const Material& material) {
   check_fits("averaging.model", job.averaging.model, material.data.train);
   if (job.averaging.per_round > job.clients.count) {
     throw JobError("[job] averaging.per_round = " + std::to_string(job.averaging.per_round) +
@@ -210,7 +210,8 @@ json fedavg(const FedAvgCommand& command, Progress& progress, std::atomic<bool>&
   const auto work = [&](const Run& run, const Material& material, bool resumed) {
     return run_in(run, material, resumed, ranks ? &*ranks : nullptr);
   };
-  return in_run_folder(command, {"fedavg", check, work, ranks.has_value()}, progress, stop);
+  return in_run_folder(command, {"fedavg", check_averaging, work, ranks.has_value()}, progress,
+                       stop);
 }
 
 std::string fedavg_text(const json& result) {

@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-std::string shape_text(const OnnxTensorInfo& tensor) {
+std::string onnx_shape_text(const OnnxTensorInfo& tensor) {
   std::string out;
   for (const auto& size : tensor.shape) out += (out.empty() ? "" : "×") + size;
   return out.empty() ? "scalar" : out;
@@ -33,7 +33,7 @@ std::string ends_text(const char* what, const std::vector<OnnxTensorInfo>& tenso
   std::string out;
   for (const auto& tensor : tensors) {
     out += std::string(what) + " " + printable(tensor.name) + ": " + tensor.type + " " +
-           printable(shape_text(tensor)) + "\n";
+           printable(onnx_shape_text(tensor)) + "\n";
   }
   return out;
 }
@@ -52,7 +52,7 @@ Inspection inspect_onnx(const OnnxSummary& s) {
   std::vector<std::vector<std::string>> rows{{"initializer", "type", "shape", "bytes"}};
   for (const auto& tensor : s.initializers) {
     bytes += tensor.bytes;
-    rows.push_back({tensor.name, tensor.type, shape_text(tensor), grouped(tensor.bytes)});
+    rows.push_back({tensor.name, tensor.type, onnx_shape_text(tensor), grouped(tensor.bytes)});
     initializers.push_back(tensor_json(tensor));
     initializers.back()["bytes"] = tensor.bytes;
   }

@@ -12,7 +12,7 @@ constexpr double kLeft = 60, kTop = 50, kWidth = 420, kHeight = 300, kLegend = 5
 constexpr std::array<std::string_view, 6> kColours{"#0072b2", "#d55e00", "#009e73",
                                                    "#cc79a7", "#e69f00", "#56b4e9"};
 
-std::string number(double value) {
+std::string short_number(double value) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.4g", value);
   return text.data();
@@ -44,8 +44,10 @@ double distance_of_marks(double end) {
 class Paper {
  public:
   Paper(double x_end, double y_end) : x_end_(x_end), y_end_(y_end) {}
-  std::string x(double value) const { return number(kLeft + kWidth * value / x_end_); }
-  std::string y(double value) const { return number(kTop + kHeight * (1.0 - value / y_end_)); }
+  std::string x(double value) const { return short_number(kLeft + kWidth * value / x_end_); }
+  std::string y(double value) const {
+    return short_number(kTop + kHeight * (1.0 - value / y_end_));
+  }
 
   void text(const std::string& x, const std::string& y, std::string_view what,
             const std::string& more = "") {
@@ -76,16 +78,16 @@ void draw_axes(Paper& paper, const LinePlot& plot) {
   const double x_step = distance_of_marks(plot.x_end), y_step = distance_of_marks(plot.y_end);
   for (int i = 0; i * y_step <= plot.y_end; ++i) {
     paper.polyline({{0, i * y_step}, {plot.x_end, i * y_step}}, "stroke=\"#ddd\"");
-    paper.text(number(kLeft - 10), paper.y(i * y_step - 0.02 * plot.y_end), number(i * y_step),
-               "text-anchor=\"end\"");
+    paper.text(short_number(kLeft - 10), paper.y(i * y_step - 0.02 * plot.y_end),
+               short_number(i * y_step), "text-anchor=\"end\"");
   }
   for (int i = 0; i * x_step <= plot.x_end; ++i) {
-    paper.text(paper.x(i * x_step), number(kTop + kHeight + 20), number(i * x_step),
+    paper.text(paper.x(i * x_step), short_number(kTop + kHeight + 20), short_number(i * x_step),
                "text-anchor=\"middle\"");
   }
-  paper.text(number(kLeft + kWidth / 2), number(kTop + kHeight + 42), plot.x,
+  paper.text(short_number(kLeft + kWidth / 2), short_number(kTop + kHeight + 42), plot.x,
              "text-anchor=\"middle\"");
-  paper.text(number(kLeft), number(kTop - 10), plot.y, "text-anchor=\"middle\"");
+  paper.text(short_number(kLeft), short_number(kTop - 10), plot.y, "text-anchor=\"middle\"");
 }
 
 void draw_line(Paper& paper, const PlotLine& line, std::size_t place, const std::string& colour) {
@@ -95,8 +97,8 @@ void draw_line(Paper& paper, const PlotLine& line, std::size_t place, const std:
   if (!line.is_reference) {
     for (const auto& point : line.points) paper.dot(point, colour);
   }
-  paper.text(number(kLegend), number(kTop + 20 + 20 * static_cast<double>(place)), line.name,
-             "fill=\"" + colour + "\"");
+  paper.text(short_number(kLegend), short_number(kTop + 20 + 20 * static_cast<double>(place)),
+             line.name, "fill=\"" + colour + "\"");
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 namespace fedstill {
 namespace {
 
-constexpr double kAny = std::numeric_limits<double>::infinity();
+constexpr double kUnbounded = std::numeric_limits<double>::infinity();
 
 std::string in_quotes(std::string_view text) {
   std::string out = "\"";
@@ -56,7 +56,7 @@ std::string plain(double value) {
 
 void check_range(const Setting& setting, double value, std::string_view origin) {
   if (value >= setting.low && value <= setting.high) return;
-  const std::string upper = setting.high >= kAny ? "" : " to " + plain(setting.high);
+  const std::string upper = setting.high >= kUnbounded ? "" : " to " + plain(setting.high);
   throw JobError(std::string(origin) + ": " + setting.name() + " = " + toml_value(setting) +
                  ", expected " + plain(setting.low) + (upper.empty() ? " or more" : upper));
 }

@@ -22,7 +22,6 @@ namespace fedstill {
 namespace {
 
 using nlohmann::json;
-constexpr std::uint32_t kFirstRound = 1;
 
 CoordinatorOptions coordinator_options(const Job& job, const Material& material) {
   CoordinatorOptions options;

@@ -11,7 +11,7 @@ namespace fedstill {
 namespace {
 
 using Json = nlohmann::json;
-constexpr std::size_t kMaxRank = 8;
+constexpr std::size_t kMaxShapeRank = 8;
 constexpr std::size_t kMaxInputs = 4096;
 constexpr std::size_t kMaxParameters = 8;
 constexpr std::size_t kMaxOutputs = 64;
@@ -83,7 +83,7 @@ struct Reader {
 
   void operator()(const char* key, float& value) const { value = object.real(key); }
   void operator()(const char* key, SampleShape& value) const {
-    value = object.integers(key, kMaxRank);
+    value = object.integers(key, kMaxShapeRank);
   }
   void operator()(const char* key, std::int64_t& value) const {
     value = object.integer(key, std::numeric_limits<std::int64_t>::min(),

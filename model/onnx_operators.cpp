@@ -5,7 +5,7 @@
 namespace fedstill {
 namespace {
 
-using Inputs = std::vector<std::string>;
+using InputNames = std::vector<std::string>;
 using Ints = std::vector<std::int64_t>;
 using OnnxAttributes = std::vector<OnnxAttribute>;
 
@@ -34,7 +34,7 @@ OnnxAttributes average(const Attributes& a) {
 
 class Appender {
  public:
-  Appender(OnnxWriter& onnx, const Node& node, Inputs inputs, const std::string& output)
+  Appender(OnnxWriter& onnx, const Node& node, InputNames inputs, const std::string& output)
       : onnx_(onnx), node_(node), inputs_(std::move(inputs)), output_(output) {}
 
   void plain(const char* op, const OnnxAttributes& attributes = {}) {
@@ -75,13 +75,13 @@ class Appender {
  private:
   OnnxWriter& onnx_;
   const Node& node_;
-  Inputs inputs_;
+  InputNames inputs_;
   const std::string& output_;
 };
 
 }  // namespace
 
-void append_operator(OnnxWriter& onnx, const Node& node, const Inputs& inputs,
+void append_operator(OnnxWriter& onnx, const Node& node, const InputNames& inputs,
                      const std::string& output) {
   const Attributes& a = node.attributes;
   Appender append(onnx, node, inputs, output);

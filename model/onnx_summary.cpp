@@ -16,13 +16,13 @@ using protozero::pbf_reader;
 
 constexpr std::size_t kMaxParts = 65'536;  // of any list
 constexpr std::size_t kMaxText = 1 << 16;
-constexpr std::int64_t kMaxElements = std::int64_t{1} << 40;
+constexpr std::int64_t kMaxOnnxElements = std::int64_t{1} << 40;
 
-[[noreturn]] void fail(const std::string& what) { throw DecodeError("[onnx] " + what); }
+[[noreturn]] void refuse(const std::string& what) { throw DecodeError("[onnx] " + what); }
 
 void check_type(const pbf_reader& reader, protozero::pbf_wire_type expected) {
   if (reader.wire_type() != expected) {
-    fail("field " + std::to_string(reader.tag()) + " has another wire type than the standard's");
+    refuse("field " + std::to_string(reader.tag()) + " has another wire type than the standard's");
   }
 }
 
@@ -39,7 +39,7 @@ std::string_view bytes_of(pbf_reader& reader) {
 
 std::string text(pbf_reader& reader) {
   const auto view = bytes_of(reader);
-  if (view.size() > kMaxText) fail("a text has " + std::to_string(view.size()) + " bytes");
+  if (view.size() > kMaxText) refuse("a text has " + std::to_string(view.size()) + " bytes");
   return std::string(view);
 }
 
@@ -54,14 +54,14 @@ void walk(pbf_reader fields, const char* where, const Take& take) {
   while (fields.next()) {
     const auto tag = fields.tag();
     if (take(fields, tag)) continue;
-    fail("found field " + std::to_string(tag) + " in a " + where +
-         ", which fedstill does not write");
+    refuse("found field " + std::to_string(tag) + " in a " + where +
+           ", which fedstill does not write");
   }
 }
 
 template <typename T>
 T& grown(std::vector<T>& parts) {
-  if (parts.size() >= kMaxParts) fail("more than " + std::to_string(kMaxParts) + " parts");
+  if (parts.size() >= kMaxParts) refuse("more than " + std::to_string(kMaxParts) + " parts");
   return parts.emplace_back();
 }
 
@@ -80,7 +80,7 @@ const ElementType& element_type(std::int64_t code) {
   for (const auto& type : kElementTypes) {
     if (code == static_cast<std::int64_t>(type.code)) return type;
   }
-  fail("element type " + std::to_string(code) + " is not one that fedstill writes");
+  refuse("element type " + std::to_string(code) + " is not one that fedstill writes");
 }
 
 void read_dim(pbf_reader dim, OnnxTensorInfo& out) {
@@ -141,7 +141,8 @@ void read_initializer(pbf_reader tensor, OnnxTensorInfo& out) {
   walk(tensor, "tensor", [&](pbf_reader& field, auto tag) {
     if (tag == tensor_field::kDims) {
       const std::int64_t size = integer(field);
-      if (size < 0 || (size > 0 && elements > kMaxElements / size)) fail("a shape is too large");
+      if (size < 0 || (size > 0 && elements > kMaxOnnxElements / size))
+        refuse("a shape is too large");
       elements *= size;
       grown(out.shape) = std::to_string(size);
     } else if (tag == tensor_field::kType) {
@@ -158,8 +159,8 @@ void read_initializer(pbf_reader tensor, OnnxTensorInfo& out) {
   const ElementType& type = element_type(code);
   out.type = type.name;
   if (out.bytes != elements * type.bytes) {
-    fail("initializer has " + std::to_string(out.bytes) + " bytes, expected " +
-         std::to_string(elements * type.bytes) + ": " + out.name);
+    refuse("initializer has " + std::to_string(out.bytes) + " bytes, expected " +
+           std::to_string(elements * type.bytes) + ": " + out.name);
   }
 }
 
@@ -173,7 +174,7 @@ std::string operator_of(pbf_reader node) {
     }
     return tag <= node_field::kAttribute;
   });
-  if (op.empty()) fail("a node has no operator");
+  if (op.empty()) refuse("a node has no operator");
   return op;
 }
 
@@ -221,7 +222,7 @@ void read_model(pbf_reader model, OnnxSummary& out) {
     } else if (tag == model_field::kProducer) {
       out.producer = text(field);
     } else if (tag == model_field::kGraph) {
-      if (std::exchange(has_graph, true)) fail("two graphs");
+      if (std::exchange(has_graph, true)) refuse("two graphs");
       read_graph(message(field), out);
     } else if (tag == model_field::kOpset) {
       read_opset(message(field), out);
@@ -232,7 +233,7 @@ void read_model(pbf_reader model, OnnxSummary& out) {
     }
     return true;
   });
-  if (!has_graph || out.ir_version == 0 || out.opset == 0) fail("a part of it is missing");
+  if (!has_graph || out.ir_version == 0 || out.opset == 0) refuse("a part of it is missing");
 }
 
 }  // namespace
@@ -242,7 +243,7 @@ OnnxSummary decode_onnx_summary(std::span<const std::byte> bytes) {
   try {
     read_model(pbf_reader(reinterpret_cast<const char*>(bytes.data()), bytes.size()), out);
   } catch (const protozero::exception& error) {
-    fail(error.what());
+    refuse(error.what());
   }
   return out;
 }

@@ -19,7 +19,7 @@ constexpr const char* kOrigin = "safetensors";
 constexpr const char* kMetadata = "__metadata__";
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::size_t kAlignment = 64;  // of the first tensor: a cache line
-constexpr std::size_t kMaxRank = 8;
+constexpr std::size_t kMaxTensorRank = 8;
 
 using Named = std::pair<const std::string, Tensor>;
 
@@ -35,7 +35,7 @@ std::vector<const Named*> in_file_order(const std::map<std::string, Tensor>& ten
 
 void require_encodable(const std::string& name, const Tensor& tensor) {
   const bool empty = std::ranges::any_of(tensor.shape(), [](std::int64_t d) { return d < 1; });
-  if (name == kMetadata || empty || tensor.shape().size() > kMaxRank) {
+  if (name == kMetadata || empty || tensor.shape().size() > kMaxTensorRank) {
     throw std::invalid_argument("[safetensors] tensor '" + name +
                                 "': reserved name, empty dimension or too many dimensions");
   }
@@ -93,7 +93,7 @@ Entry decode_entry(const std::string& name, const Json& json, const SafetensorsL
   StrictObject object(json, std::string(kOrigin) + ", tensor '" + shown(name) + "'");
   Entry entry{.name = name};
   entry.dtype = dtype_from_name(object, object.text("dtype"));
-  entry.shape = object.integers("shape", kMaxRank);
+  entry.shape = object.integers("shape", kMaxTensorRank);
   const std::vector<std::int64_t> offsets = object.integers("data_offsets", 2);
   object.finish();
   if (offsets.size() != 2 || offsets[0] < 0 || offsets[1] < offsets[0]) {

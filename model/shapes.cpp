@@ -5,7 +5,7 @@
 namespace fedstill {
 namespace {
 
-using Inputs = std::vector<SampleShape>;
+using InputShapes = std::vector<SampleShape>;
 
 void require_rank(const Node& node, const SampleShape& shape, std::size_t rank) {
   if (shape.size() == rank) return;
@@ -71,12 +71,12 @@ SampleShape pool_shape(const Node& node, const SampleShape& in) {
   return {in[0], window_count(node, 0, in[1], 1), window_count(node, 1, in[2], 1)};
 }
 
-SampleShape elementwise_shape(const Node& node, const Inputs& inputs) {
+SampleShape elementwise_shape(const Node& node, const InputShapes& inputs) {
   if (inputs[0] == inputs[1]) return inputs[0];
   throw_node_error(node, "inputs are " + shape_text(inputs[0]) + " and " + shape_text(inputs[1]));
 }
 
-SampleShape concat_shape(const Node& node, const Inputs& inputs, const GraphLimits& limits) {
+SampleShape concat_shape(const Node& node, const InputShapes& inputs, const GraphLimits& limits) {
   SampleShape out = inputs[0];
   const std::size_t axis = checked_axis(node, out);
   for (std::size_t i = 1; i < inputs.size(); ++i) {
@@ -114,7 +114,8 @@ SampleShape upsample_shape(const Node& node, const SampleShape& in) {
   return {in[0], in[1] * scale, in[2] * scale};
 }
 
-SampleShape unchecked_shape(const Node& node, const Inputs& inputs, const GraphLimits& limits) {
+SampleShape unchecked_shape(const Node& node, const InputShapes& inputs,
+                            const GraphLimits& limits) {
   switch (node.op) {
     case Op::kInput:
       return node.attributes.shape;
@@ -163,7 +164,7 @@ SampleShape unchecked_shape(const Node& node, const Inputs& inputs, const GraphL
 
 }  // namespace
 
-SampleShape node_shape(const Node& node, const Inputs& inputs, const GraphLimits& limits) {
+SampleShape node_shape(const Node& node, const InputShapes& inputs, const GraphLimits& limits) {
   check_attributes(node, limits);
   check_arity(node, inputs.size());
   for (const SampleShape& shape : inputs) checked_product(node, shape, limits);

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cstring>
 #include <mutex>
-#include <sstream>
 #include <stdexcept>
 
 #include "model/random.h"
@@ -36,12 +35,6 @@ bool is_statistic(const Node& node, std::size_t position) {
 
 bool decays(const Node& node, std::size_t position) {
   return position == 0 && (node.op == Op::kConv2d || node.op == Op::kLinear);
-}
-
-std::string to_text(at::IntArrayRef shape) {
-  std::ostringstream text;
-  text << shape;
-  return text.str();
 }
 
 }  // namespace
@@ -99,9 +92,9 @@ at::Tensor Executor::prepare(const at::Tensor& images) const {
   std::vector<std::int64_t> expected{images.dim() > 0 ? images.size(0) : 0};
   expected.insert(expected.end(), shapes_[0].begin(), shapes_[0].end());
   if (images.scalar_type() != at::kFloat || images.sizes() != at::IntArrayRef(expected)) {
-    throw std::invalid_argument("[executor] images are " + to_text(images.sizes()) + " of type " +
-                                c10::toString(images.scalar_type()) + ", expected float32 " +
-                                to_text(expected));
+    throw std::invalid_argument("[executor] images are " + shape_text(images.sizes()) +
+                                " of type " + c10::toString(images.scalar_type()) +
+                                ", expected float32 " + shape_text(expected));
   }
   at::Tensor prepared = to_device(images, options_.device);
   if (options_.bf16) prepared = prepared.to(at::kBFloat16);

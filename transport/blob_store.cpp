@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 // What add_file() writes as; no peer can be called so, as names do not begin with a dot.
 constexpr const char* kOwnFiles = ".own";
-constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
+constexpr std::size_t kCopyBytes = std::size_t{1} << 20;
 constexpr std::string_view kPartial = ".part";
 
 bool is_partial(const fs::path& file) { return file.filename().string().ends_with(kPartial); }
@@ -84,7 +84,7 @@ BlobInfo BlobStore::add_file(const fs::path& source) {
   if (blob.bytes == 0) return add({});
   BlobWriter writer(*this, blob, kOwnFiles);
   FileDescriptor file(source, O_RDONLY);
-  std::vector<std::byte> piece(kPieceBytes);
+  std::vector<std::byte> piece(kCopyBytes);
   while (writer.state() == BlobWriter::State::kOpen) {
     const std::size_t count = file.read_at(writer.offset(), piece);
     if (count == 0) break;

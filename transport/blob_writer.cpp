@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
+constexpr std::size_t kWriteBytes = std::size_t{1} << 20;
 constexpr std::size_t kWorthAThread = std::size_t{256} << 10;
 
 void sync_folder_of(const fs::path& file) {
@@ -87,7 +87,7 @@ BlobWriter::State BlobWriter::append(std::uint64_t offset, std::span<const std::
 
 void BlobWriter::resume() {
   FileDescriptor file(path_, O_RDONLY);
-  std::vector<std::byte> piece(kPieceBytes);
+  std::vector<std::byte> piece(kWriteBytes);
   while (const std::size_t count = file.read_at(offset_, piece)) {
     hash_.update(std::span(piece).first(count));
     offset_ += count;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "transport/message.h"
@@ -34,6 +35,7 @@ struct Frame {
   Message message;
   std::vector<std::byte> body;
 };
+inline Frame plain(Message message) { return {std::move(message), {}}; }  // with no such bytes
 
 std::array<std::byte, kFrameHeaderBytes> encode_header(const FrameHeader& header);
 FrameHeader decode_header(std::span<const std::byte, kFrameHeaderBytes> bytes,

@@ -23,6 +23,8 @@ struct Join {                     // client → coordinator
   Participation mode = Participation::kModel;
   bool operator==(const Join&) const = default;
 };
+
+inline constexpr std::uint32_t kFirstRound = 1;
 struct RoundPlan {  // coordinator → client
   std::string job;  // hash of the effective job
   std::uint32_t round = 0;

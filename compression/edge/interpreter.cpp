@@ -8,7 +8,7 @@
 namespace fedstill {
 namespace {
 
-constexpr std::int64_t kMaxBytes = std::int64_t{1} << 28;  // of all activations together
+constexpr std::int64_t kMaxActivationBytes = std::int64_t{1} << 28;  // of all activations together
 
 // The node whose buffer already holds a node's codes, or −1: what only renames or was clamped by
 // its producer.
@@ -126,7 +126,8 @@ void Interpreter::Plan::allocate(const Graph& graph, const std::vector<int>& fus
     owner.push_back(same < 0 ? node : owner[static_cast<std::size_t>(same)]);
     if (same >= 0) continue;
     bytes += element_count(shapes[node]) + kSlack;
-    if (bytes > kMaxBytes) throw_step_error(graph.nodes[node], "activations exceed 256 MiB");
+    if (bytes > kMaxActivationBytes)
+      throw_step_error(graph.nodes[node], "activations exceed 256 MiB");
   }
   buffers.resize(graph.nodes.size());
   for (std::size_t node = 0; node < graph.nodes.size(); ++node) {

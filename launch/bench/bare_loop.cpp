@@ -21,11 +21,6 @@ using nlohmann::json;
 
 constexpr int kNoTorch = 3;  // exit status of the script
 
-[[noreturn]] void fail(const fs::path& path, const char* what) {
-  throw std::system_error(errno, std::generic_category(),
-                          "[bench] " + std::string(what) + " " + path.string());
-}
-
 // Weight and bias of every node in order, as nn.Sequential has them.
 std::vector<std::string> parameter_names(const Graph& graph) {
   std::vector<std::string> names;
@@ -97,7 +92,10 @@ Graph read_trained(const WorkFolder& folder, const Graph& first) {
     in.read(reinterpret_cast<char*>(values.data()),
             static_cast<std::streamsize>(values.size_bytes()));
   }
-  if (!in) fail(folder.file("trained.f32"), "cannot read");
+  if (!in) {
+    throw std::system_error(errno, std::generic_category(),
+                            "[bench] cannot read " + folder.file("trained.f32").string());
+  }
   return graph;
 }
 

@@ -24,9 +24,9 @@ using nlohmann::json;
 // An epoch of a few thousand small images is over in milliseconds.
 constexpr std::int64_t kEpochs = 20;
 
-class Bench {
+class DeviceBench {
  public:
-  Bench(const BenchDistillCommand& command, at::Device device, std::atomic<bool>& stop)
+  DeviceBench(const BenchDistillCommand& command, at::Device device, std::atomic<bool>& stop)
       : command_(command), stop_(stop) {
     work_.student = command.student;
     work_.images = command.images;
@@ -163,7 +163,7 @@ class Bench {
 
 BenchResult bench_device(const BenchDistillCommand& command, std::atomic<bool>& stop) {
   const at::Device device = open_device(command.device);
-  return Bench(command, device, stop).run();
+  return DeviceBench(command, device, stop).run();
 }
 
 }  // namespace fedstill

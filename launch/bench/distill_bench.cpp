@@ -27,9 +27,9 @@ namespace {
 
 using nlohmann::json;
 
-class Bench {
+class DistillBench {
  public:
-  Bench(const BenchDistillCommand& command, std::atomic<bool>& stop)
+  DistillBench(const BenchDistillCommand& command, std::atomic<bool>& stop)
       : command_(command), stop_(stop), work_{command.student, command.images, command.batch} {
     folder_.write("pytorch_ddp.py", std::span<const char>(bench_scripts::pytorch_ddp()));
     folder_.write("reference_pipeline.py",
@@ -221,7 +221,7 @@ BenchResult be_a_rank(const BenchDistillCommand& command, std::atomic<bool>& sto
 BenchResult bench_distill(const BenchDistillCommand& command, std::atomic<bool>& stop) {
   tune_allocator();
   if (parse_device(command.device).cuda) return bench_device(command, stop);
-  return command.as_rank ? be_a_rank(command, stop) : Bench(command, stop).run();
+  return command.as_rank ? be_a_rank(command, stop) : DistillBench(command, stop).run();
 }
 
 }  // namespace fedstill

@@ -29,7 +29,7 @@ namespace {
 using nlohmann::json;
 
 // While rank 0 alone packs the bundle the others wait; mpirun itself ends the job when one dies.
-constexpr std::chrono::hours kPatience{24};
+constexpr std::chrono::hours kCollectivePatience{24};
 constexpr std::size_t kMaxSplitBytes = std::size_t{1} << 32;
 
 // The group in which the gradients of the distillers' devices meet; nothing where they are on the
@@ -98,7 +98,7 @@ Place take_place(const MpiCommand& command, int place, Collective& all,
           resumed};
 }
 
-std::string text_of(const std::filesystem::path& file) {
+std::string file_text(const std::filesystem::path& file) {
   const auto bytes = read_file(file, kMaxSplitBytes);
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -110,7 +110,7 @@ Material take_material(const Job& job, const RunFolder& folder, Collective& all,
   json dealt;
   if (all.rank() == 0) {
     material = material_of_run(job, folder);
-    dealt = {{"split", text_of(folder.file("split.json"))}, {"data", *folder.recall("data")}};
+    dealt = {{"split", file_text(folder.file("split.json"))}, {"data", *folder.recall("data")}};
   }
   dealt = json::parse(say(all, dealt.dump(), 0, stop));
   if (all.rank() == 0) return material;
@@ -191,7 +191,7 @@ json lead(const Run& run, const Material& material, bool resumed) {
 json run_on_ranks(const MpiCommand& command, Progress& progress, std::atomic<bool>& stop) {
   mpi::Session session;
   mpi::Options options;
-  options.deadline = kPatience;
+  options.deadline = kCollectivePatience;
   const auto all = mpi::make(session, options), leaving = mpi::make(session, options);
   const mpi::Channels channels = mpi::open_channels();
   const Neighbours neighbours = find_neighbours(*all);

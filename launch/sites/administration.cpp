@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kRoom = kMaxStatusBytes - 8192;  // for the rows; the rest is small
+constexpr std::size_t kRowRoom = kMaxStatusBytes - 8192;  // for the rows; the rest is small
 
 // Rows as long as they fit, and how many did not.
 class Rows {
@@ -25,7 +25,7 @@ class Rows {
     if (is_full()) return leave_out(1);
     rows_.push_back(std::move(row));
   }
-  bool is_full() const { return bytes_ > kRoom; }
+  bool is_full() const { return bytes_ > kRowRoom; }
   void leave_out(std::size_t count) { left_out_ += count; }
   json under(const char* name) && { return {{name, std::move(rows_)}, {"left_out", left_out_}}; }
 

@@ -15,7 +15,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Names = std::set<std::string>;
 
-constexpr std::chrono::milliseconds kLookEvery{100};
+constexpr std::chrono::milliseconds kDeliverEvery{100};
 
 Names who_uploaded(Service& service) {
   return service.on_brain([](Coordinator& coordinator, Reception&, Instant) {
@@ -45,7 +45,7 @@ void await_delivery(Service& service, const Run& run) {
     for (const std::string& client : delivered) waiting.erase(client);
     if (run.stop.load()) throw Stopped("[coordinator] stopped while the bundle was handed out");
     if (waiting.empty() || Clock::now() > until) break;
-    std::this_thread::sleep_for(kLookEvery);
+    std::this_thread::sleep_for(kDeliverEvery);
   }
   run.progress.end_stage(std::to_string(all - waiting.size()) + " of " + std::to_string(all) +
                          " clients have the bundle");

@@ -13,7 +13,6 @@
 namespace fedstill {
 namespace {
 
-constexpr std::uint32_t kFirstRound = 1;
 constexpr std::size_t kMoreConnections = 64;  // administrators, and clients coming back
 
 // What a client trains with, and nothing else of the job: paths stay here.

@@ -33,9 +33,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMaxFileBytes = std::size_t{4} << 30;
+constexpr std::size_t kMaxModelBytes = std::size_t{4} << 30;
 // What a coordinator may fill a site's disk with.
-constexpr BlobLimits kSiteLimits{kMaxFileBytes, 4 * kMaxFileBytes};
+constexpr BlobLimits kSiteLimits{kMaxModelBytes, 4 * kMaxModelBytes};
 constexpr std::int64_t kMaxClasses = 65'536;
 
 std::vector<std::int64_t> all_of(std::int64_t count) {
@@ -101,7 +101,7 @@ class Site {
 
   // A bundle replaces the last one only if it can be read.
   std::filesystem::path keep_bundle(const std::filesystem::path& file) const {
-    const std::vector<std::byte> bytes = read_file(file, kMaxFileBytes);
+    const std::vector<std::byte> bytes = read_file(file, kMaxModelBytes);
     decode_bundle(bytes);
     const auto path = command_.state / "bundle.fsb";
     write_file_atomically(path, bytes);
@@ -130,7 +130,7 @@ class Site {
   ClientRound round_of(const RoundPlan& plan, const Images& pool) const {
     if (plan.student.empty()) return {plan.round, model_.architecture};
     ModelFileLimits limits;
-    limits.max_file_bytes = kMaxFileBytes;
+    limits.max_file_bytes = kMaxModelBytes;
     auto lesson = std::make_shared<const Lesson>(
         read_lesson(store_.blobs().path(plan.student),
                     {own_.images->shape, pool.count(), plan.classes}, limits));
@@ -138,7 +138,7 @@ class Site {
   }
 
   Images read_pool(const RoundPlan& plan) const {
-    const auto bytes = read_file(store_.blobs().path(plan.pool_hash), kMaxFileBytes);
+    const auto bytes = read_file(store_.blobs().path(plan.pool_hash), kMaxModelBytes);
     Images pool =
         decode_idx_images({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()},
                           "the coordinator's pool");

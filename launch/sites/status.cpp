@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kRoom = kMaxStatusBytes - 8192;  // for the members; the rest is small
+constexpr std::size_t kMemberRoom = kMaxStatusBytes - 8192;  // for the members; the rest is small
 
 double seconds(Instant span) { return std::chrono::duration<double>(span).count(); }
 
@@ -90,7 +90,7 @@ json status_json(const Coordinator& coordinator, const std::string& job, std::si
   for (const auto& [client, facts] : round.members()) {
     json member = member_json(coordinator, client, facts, now);
     bytes += member.dump().size() + 1;
-    if (bytes > kRoom) break;
+    if (bytes > kMemberRoom) break;
     members.push_back(std::move(member));
   }
   return {{"job", job},

@@ -23,8 +23,8 @@
 namespace fedstill {
 namespace {
 
-constexpr std::size_t kMaxFileBytes = std::size_t{4} << 30;
-constexpr BlobLimits kLimits{kMaxFileBytes, 4 * kMaxFileBytes};
+constexpr std::size_t kMaxStudentBytes = std::size_t{4} << 30;
+constexpr BlobLimits kLimits{kMaxStudentBytes, 4 * kMaxStudentBytes};
 
 std::int64_t all_samples(const std::vector<ClientRecord>& clients) {
   std::int64_t sum = 0;
@@ -33,7 +33,7 @@ std::int64_t all_samples(const std::vector<ClientRecord>& clients) {
 }
 
 std::vector<std::byte> read_checked_bundle(const std::filesystem::path& file) {
-  std::vector<std::byte> bytes = read_file(file, kMaxFileBytes);
+  std::vector<std::byte> bytes = read_file(file, kMaxStudentBytes);
   decode_bundle(bytes);
   return bytes;
 }

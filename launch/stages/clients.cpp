@@ -46,7 +46,7 @@ class ClientWork {
   ClientRecord done() {
     ClientRecord record;
     const bool saved = run_.folder.recall(
-        plan_.name, [&](const nlohmann::json& json) { record = client_record(json); });
+        plan_.name, [&](const nlohmann::json& state) { record = client_record(state); });
     if (!saved) return train();
     check_saved(record);
     return record;
@@ -187,16 +187,16 @@ nlohmann::json to_json(const ClientRecord& r) {
           {"head_loss_curve", r.head_losses}};
 }
 
-ClientRecord client_record(const nlohmann::json& json) {
-  return {json.at("name"),
-          json.at("architecture"),
-          json.at("samples"),
-          json.at("class_counts"),
-          json.at("sha256"),
-          json.at("seconds"),
-          json.at("images_per_second"),
-          json.at("loss_curve"),
-          json.at("head_loss_curve")};
+ClientRecord client_record(const nlohmann::json& saved) {
+  return {saved.at("name"),
+          saved.at("architecture"),
+          saved.at("samples"),
+          saved.at("class_counts"),
+          saved.at("sha256"),
+          saved.at("seconds"),
+          saved.at("images_per_second"),
+          saved.at("loss_curve"),
+          saved.at("head_loss_curve")};
 }
 
 std::string client_name(std::size_t index, std::size_t count) {

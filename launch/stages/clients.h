@@ -22,7 +22,7 @@ struct ClientRecord {
   std::vector<double> losses, head_losses;  // per epoch
 };
 nlohmann::json to_json(const ClientRecord& record);
-ClientRecord client_record(const nlohmann::json& json);
+ClientRecord client_record(const nlohmann::json& saved);
 
 // "client-00", …: sorted by name they are in the order of the split.
 std::string client_name(std::size_t index, std::size_t count);

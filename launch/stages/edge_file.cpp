@@ -66,15 +66,15 @@ EdgeFile compressed(const Run& run, const Material& material, const Student& stu
   return out;
 }
 
-BundleRecord bundle_record(const nlohmann::json& json) {
-  BundleRecord r{json.at("scheme"),
-                 json.at("sha256"),
-                 json.at("test_accuracy"),
-                 json.at("agreement"),
-                 json.at("bytes"),
-                 json.at("float_bytes"),
+BundleRecord bundle_record(const nlohmann::json& saved) {
+  BundleRecord r{saved.at("scheme"),
+                 saved.at("sha256"),
+                 saved.at("test_accuracy"),
+                 saved.at("agreement"),
+                 saved.at("bytes"),
+                 saved.at("float_bytes"),
                  {}};
-  for (const auto& layer : json.at("layers")) {
+  for (const auto& layer : saved.at("layers")) {
     r.layers.push_back({layer.at("node"), layer.at("signal_to_noise_db")});
   }
   return r;
@@ -97,7 +97,7 @@ EdgeFile make_edge_file(const Run& run, const Material& material, const Student&
                            {{"bundle", run.job.compression.scheme, material.test.count()}});
   EdgeFile file;
   const bool saved = run.folder.recall(
-      "bundle", [&](const nlohmann::json& json) { file.record = bundle_record(json); });
+      "bundle", [&](const nlohmann::json& state) { file.record = bundle_record(state); });
   if (saved) {
     check_recorded(run.folder.file("bundle.fsb"), file.record.sha256);
     file.bytes = read_file(run.folder.file("bundle.fsb"), kMaxBundleBytes);

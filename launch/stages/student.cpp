@@ -114,10 +114,10 @@ void save(const Run& run, const Student& student) {
   std::filesystem::remove(run.folder.file("student.checkpoint"), ignored);
 }
 
-StudentRecord student_record(const nlohmann::json& json) {
-  return {json.at("architecture"),        json.at("sha256"),        json.at("parameters"),
-          json.at("validation_accuracy"), json.at("test_accuracy"), json.at("seconds"),
-          json.at("loss_curve")};
+StudentRecord student_record(const nlohmann::json& saved) {
+  return {saved.at("architecture"),        saved.at("sha256"),        saved.at("parameters"),
+          saved.at("validation_accuracy"), saved.at("test_accuracy"), saved.at("seconds"),
+          saved.at("loss_curve")};
 }
 
 }  // namespace
@@ -143,7 +143,7 @@ Student make_student(const Run& run, const Material& material, const Teaching& t
   run.progress.begin_stage("distilling", {{"student", d.student, d.epochs * steps * d.batch}});
   Student student;
   const bool saved = run.folder.recall(
-      "student", [&](const nlohmann::json& json) { student.record = student_record(json); });
+      "student", [&](const nlohmann::json& state) { student.record = student_record(state); });
   if (saved) {
     check_recorded(run.folder.file("student.safetensors"), student.record.sha256);
     student.graph = read_model(run.folder.file("student.safetensors"));

@@ -12,11 +12,11 @@
 namespace fedstill {
 namespace {
 
-const Normalisation kNormalisation{{0.4F}, {0.3F}};
+const Normalisation kShifted{{0.4F}, {0.3F}};
 // With this one no input of a ReLU is so near to zero that rounding decides its sign.
 constexpr std::uint64_t kSeed = 5;
 
-Dataset images() { return read_source("synthetic:4x1x16x16").train; }
+Dataset four_classes() { return read_source("synthetic:4x1x16x16").train; }
 
 Graph odd_chain() {  // borders, strides, channels that fill no panel, ReLU behind the pool, no bias
   GraphBuilder build("odd", {1, 16, 16}, 3);
@@ -50,15 +50,15 @@ struct Difference {
   double most = 0.0, least_moved = 1e9;
 };
 Difference train_both(const Graph& graph, const LocalSteps& steps, std::int32_t images_of_client) {
-  const Dataset data = images();
+  const Dataset data = four_classes();
   std::vector<std::int32_t> rows(static_cast<std::size_t>(images_of_client));
   std::iota(rows.begin(), rows.end(), 4);
   const auto train = [&](const Engine& engine) {
     const auto trainer = engine.make_trainer();
     return engine.unflatten(trainer->train(engine.flatten(graph), rows, 9));
   };
-  const Graph a = train(*make_chain_engine(graph, data, kNormalisation, steps));
-  const Graph b = train(*make_autograd_engine(graph, data, kNormalisation, steps));
+  const Graph a = train(*make_chain_engine(graph, data, kShifted, steps));
+  const Graph b = train(*make_autograd_engine(graph, data, kShifted, steps));
   Difference found;
   for (const auto& [name, tensor] : a.tensors) {
     const auto values = tensor.values<float>();
@@ -89,13 +89,13 @@ TEST_P(ChainEngine, LocalTrainingIsAutograds) {
 
 TEST_P(ChainEngine, KeepsTheWeightsOfAGraph) {
   const Graph graph = model(GetParam());
-  const auto engine = make_chain_engine(graph, images(), kNormalisation, {});
+  const auto engine = make_chain_engine(graph, four_classes(), kShifted, {});
   EXPECT_EQ(engine->unflatten(engine->flatten(graph)), graph);
 }
 
 TEST_P(ChainEngine, AClientDoesNotDependOnTheOneBefore) {
   const Graph graph = model(GetParam());
-  const auto engine = make_chain_engine(graph, images(), kNormalisation, {});
+  const auto engine = make_chain_engine(graph, four_classes(), kShifted, {});
   const std::vector<float> weights = engine->flatten(graph);
   const std::vector<std::int32_t> first{1, 2, 3}, second{9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 11, 12};
   const auto trainer = engine->make_trainer(), other = engine->make_trainer();
@@ -109,15 +109,15 @@ INSTANTIATE_TEST_SUITE_P(Models, ChainEngine,
 
 TEST(ChainEngineRefuses, WhatHasNoGradientWrittenDown) {
   for (const char* name : {"resnet8", "cnn3", "mobilenetv2-small"}) {
-    EXPECT_THROW(make_chain_engine(model(name), images(), kNormalisation, {}),
+    EXPECT_THROW(make_chain_engine(model(name), four_classes(), kShifted, {}),
                  std::invalid_argument)
         << name;
   }
   EXPECT_THROW(
-      make_chain_engine(workload_model("W1", {1, 28, 28}, 4, 0), images(), kNormalisation, {}),
+      make_chain_engine(workload_model("W1", {1, 28, 28}, 4, 0), four_classes(), kShifted, {}),
       std::invalid_argument);
   EXPECT_THROW(
-      make_chain_engine(workload_model("W1", {1, 16, 16}, 3, 0), images(), kNormalisation, {}),
+      make_chain_engine(workload_model("W1", {1, 16, 16}, 3, 0), four_classes(), kShifted, {}),
       std::invalid_argument);
 }
 

@@ -23,7 +23,7 @@ Graph some_body(const char* architecture = "cnn3") {
   return make_model(architecture, {1, 16, 16}, kClasses, 9);
 }
 
-HeadOptions few_steps(const std::string& form, std::int64_t steps = 150) {
+HeadOptions few_head_steps(const std::string& form, std::int64_t steps = 150) {
   HeadOptions options;
   options.form = form;
   options.steps = steps;
@@ -57,7 +57,7 @@ TEST_P(ConfidenceHead, SeparatesDifferentDistributions) {
   const Shard own = shard_of({0, 1}, 0);
   const Shard pool = shard_of({2, 3}, 0);
   const HeadResult result = train_confidence_head(some_body(), own.images, pool.images,
-                                                  some_normalisation(), few_steps(GetParam()));
+                                                  some_normalisation(), few_head_steps(GetParam()));
   EXPECT_EQ(result.report.steps, 150);
   const auto mine = confidences(result.graph, shard_of({0, 1}, 1).images);
   const auto theirs = confidences(result.graph, shard_of({2, 3}, 1).images);
@@ -75,7 +75,7 @@ TEST_P(ConfidenceHead, IsUndecidedBetweenEqualDistributions) {
   trained.indices.resize(trained.indices.size() / 2);
   unseen.indices.erase(unseen.indices.begin(), unseen.indices.begin() + unseen.count() / 2);
   const HeadResult result = train_confidence_head(some_body(), trained, pool, some_normalisation(),
-                                                  few_steps(GetParam(), 60));
+                                                  few_head_steps(GetParam(), 60));
   const double area =
       area_under_curve(confidences(result.graph, unseen), confidences(result.graph, held_out));
   EXPECT_NEAR(area, 0.5, 0.1);
@@ -86,7 +86,7 @@ TEST_P(ConfidenceHead, LeavesTheBodyAlone) {
   for (const char* architecture : {"mlp", "lenet5", "resnet8"}) {
     const Graph body = some_body(architecture);
     const Graph update = train_confidence_head(body, own.images, pool.images, some_normalisation(),
-                                               few_steps(GetParam(), 3))
+                                               few_head_steps(GetParam(), 3))
                              .graph;
     EXPECT_EQ(update.architecture, body.architecture);
     ASSERT_EQ(update.outputs.size(), 2U);
@@ -104,7 +104,7 @@ TEST_P(ConfidenceHead, LeavesTheBodyAlone) {
 TEST_P(ConfidenceHead, TheSameSeedGivesTheSameHead) {
   const Shard own = shard_of({0}, 0, 60), pool = shard_of({1, 2}, 0, 60);
   const auto hash = [&](std::uint64_t seed) {
-    HeadOptions options = few_steps(GetParam(), 5);
+    HeadOptions options = few_head_steps(GetParam(), 5);
     options.seed = seed;
     return model_hash(
         train_confidence_head(some_body(), own.images, pool.images, some_normalisation(), options)
@@ -117,9 +117,10 @@ TEST_P(ConfidenceHead, TheSameSeedGivesTheSameHead) {
 TEST_P(ConfidenceHead, OneImageOnEitherSideIsEnough) {
   const Shard one = shard_of({0}, 0, 1), many = shard_of({1, 2}, 0, 60);
   for (const bool own_is_small : {true, false}) {
-    const HeadResult result = train_confidence_head(
-        some_body(), own_is_small ? one.images : many.images,
-        own_is_small ? many.images : one.images, some_normalisation(), few_steps(GetParam(), 3));
+    const HeadResult result =
+        train_confidence_head(some_body(), own_is_small ? one.images : many.images,
+                              own_is_small ? many.images : one.images, some_normalisation(),
+                              few_head_steps(GetParam(), 3));
     EXPECT_EQ(result.report.steps, 3);
   }
 }
@@ -134,8 +135,8 @@ TEST(DistilledHead, AnswersAsItWasTold) {
   for (std::int64_t i = 0; i < told.numel(); ++i) {
     told.mutable_data_ptr<float>()[i] = pool.labels[static_cast<std::size_t>(i)] < 2 ? 0.8F : 0.1F;
   }
-  const HeadResult result = distill_confidence_head(some_body(), pool.images, told,
-                                                    some_normalisation(), few_steps("pixels", 200));
+  const HeadResult result = distill_confidence_head(
+      some_body(), pool.images, told, some_normalisation(), few_head_steps("pixels", 200));
   const auto mean = [&](const std::vector<std::int32_t>& classes) {
     const auto h = confidences(result.graph, shard_of(classes, 1).images);
     return std::accumulate(h.begin(), h.end(), 0.0) / static_cast<double>(h.size());
@@ -150,7 +151,7 @@ TEST(DistilledHead, BadConfidencesAreRefused) {
        {at::Tensor(), at::full({59}, 0.5F), at::full({60, 1}, 0.5F), at::full({60}, 1.5F),
         at::full({60}, std::numeric_limits<float>::quiet_NaN())}) {
     EXPECT_THROW(distill_confidence_head(some_body(), pool.images, told, some_normalisation(),
-                                         few_steps("pixels", 3)),
+                                         few_head_steps("pixels", 3)),
                  std::invalid_argument);
   }
 }
@@ -161,17 +162,18 @@ TEST(ConfidenceHeadErrors, BadInputIsRefused) {
                          const HeadOptions& options) {
     train_confidence_head(some_body(), mine, theirs, some_normalisation(), options);
   };
-  EXPECT_THROW(train({}, pool.images, few_steps("pixels")), DataError);
-  EXPECT_THROW(train(own.images, {}, few_steps("pixels")), DataError);
+  EXPECT_THROW(train({}, pool.images, few_head_steps("pixels")), DataError);
+  EXPECT_THROW(train(own.images, {}, few_head_steps("pixels")), DataError);
   const Dataset other = make_synthetic({1, 20, 20}, 2, 10, 1, 1).train;
-  EXPECT_THROW(train(own.images, make_shard(other, {0, 1}).images, few_steps("pixels")), DataError);
-  EXPECT_THROW(train(own.images, pool.images, few_steps("wavelets")), std::invalid_argument);
-  HeadOptions options = few_steps("pixels", 0);
+  EXPECT_THROW(train(own.images, make_shard(other, {0, 1}).images, few_head_steps("pixels")),
+               DataError);
+  EXPECT_THROW(train(own.images, pool.images, few_head_steps("wavelets")), std::invalid_argument);
+  HeadOptions options = few_head_steps("pixels", 0);
   EXPECT_THROW(train(own.images, pool.images, options), std::invalid_argument);
-  options = few_steps("pixels");
+  options = few_head_steps("pixels");
   options.batch = 1;
   EXPECT_THROW(train(own.images, pool.images, options), std::invalid_argument);
-  options = few_steps("pixels");
+  options = few_head_steps("pixels");
   options.dropout = 1.0;
   EXPECT_THROW(train(own.images, pool.images, options), std::invalid_argument);
 }

@@ -14,8 +14,8 @@ namespace fedstill {
 namespace {
 
 using ::testing::ElementsAre;
-using testing::error_of;
 using ::testing::HasSubstr;
+using tests::error_of;
 
 // image → conv1 → relu1 → pool1 → conv2 (also read by add1) → relu2 → add1 → clip1 → flatten → fc
 Graph sample() {

@@ -17,8 +17,8 @@
 namespace fedstill {
 namespace {
 
-using testing::OracleFolder;
-using testing::run_oracle;
+using tests::OracleFolder;
+using tests::run_oracle;
 
 struct Verdict {
   std::vector<int> integer_classes, runtime_classes;
@@ -80,7 +80,7 @@ std::map<std::string, Verdict> ask_all() {
 class OrtOracle : public ::testing::TestWithParam<std::string_view> {
  protected:
   void SetUp() override {
-    static const bool present = testing::oracles_are_present();
+    static const bool present = tests::oracles_are_present();
     if (!present) GTEST_SKIP() << "no Python oracles";
   }
   static const Verdict& verdict() {

@@ -14,8 +14,8 @@
 namespace fedstill {
 namespace {
 
-using testing::error_of;
 using ::testing::HasSubstr;
+using tests::error_of;
 
 QuantizedGraph quantize_small(const Graph& student) {
   return quantize(student, "w8a8", test::calibration_images(), test::small_normalisation(),

@@ -13,7 +13,7 @@
 namespace fedstill {
 namespace {
 
-CoordinatorOptions some_options() {
+CoordinatorOptions four_rounds() {
   CoordinatorOptions options;
   options.round.expected_clients = 3;
   options.round.min_clients = 2;
@@ -52,7 +52,7 @@ class World {
   }
   void start() {
     store_ = std::make_unique<Store>(folder_.path());
-    coordinator_ = std::make_unique<Coordinator>(some_options(), *store_, now_);
+    coordinator_ = std::make_unique<Coordinator>(four_rounds(), *store_, now_);
   }
 
   Durable durable() const {

@@ -12,9 +12,9 @@
 namespace fedstill {
 namespace {
 
-using testing::grey_images;
-using testing::random_images;
-using testing::Rows;
+using tests::grey_images;
+using tests::random_images;
+using tests::Rows;
 
 Normalisation some_normalisation(std::int64_t channels) {
   Normalisation normalisation;

@@ -13,7 +13,7 @@
 #include <gtest/gtest.h>
 
 // Bytes as the readers should find them, made without the code under test.
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 using Bytes = std::vector<std::uint8_t>;
 
@@ -105,4 +105,4 @@ std::string message_of(Call call) {
   return {};
 }
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

@@ -14,7 +14,7 @@
 namespace fedstill {
 namespace {
 
-using testing::error_of;
+using tests::error_of;
 
 LessonShape some_shape() { return {{1, 4, 4}, 2, 3}; }
 

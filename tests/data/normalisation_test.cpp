@@ -12,8 +12,8 @@
 namespace fedstill {
 namespace {
 
-using testing::grey_images;
-using testing::random_images;
+using tests::grey_images;
+using tests::random_images;
 
 TEST(Normalisation, EqualsTheNaiveMeanAndDeviation) {
   const ImageShape shape{3, 7, 5};

@@ -15,16 +15,16 @@
 namespace fedstill {
 namespace {
 
-PredictionsShape some_shape() { return {std::string(64, 'a'), 3, 2}; }
+PredictionsShape two_classes() { return {std::string(64, 'a'), 3, 2}; }
 const std::vector<float> kLogits{1.0F, -2.5F, 0.0F, 1e6F, -1e6F, 3.0F};
 const std::vector<float> kConfidences{0.0F, 1.0F, 0.25F};
 
-class PredictionsFileTest : public testing::Test {
+class PredictionsFileTest : public ::testing::Test {
  protected:
-  void SetUp() override { write_predictions_file(file_, some_shape(), kLogits, kConfidences); }
+  void SetUp() override { write_predictions_file(file_, two_classes(), kLogits, kConfidences); }
   std::vector<std::byte> bytes() const { return read_file(file_, 1 << 20); }
   static void expect_refused(const std::vector<std::byte>& bytes, const std::string& why = "",
-                             const PredictionsShape& shape = some_shape()) {
+                             const PredictionsShape& shape = two_classes()) {
     try {
       decode_predictions(bytes, shape);
       ADD_FAILURE() << "accepted, expected: " << why;
@@ -43,15 +43,15 @@ class PredictionsFileTest : public testing::Test {
 };
 
 TEST_F(PredictionsFileTest, RoundTrip) {
-  const PoolPredictions back = read_predictions_file(file_, some_shape());
+  const PoolPredictions back = read_predictions_file(file_, two_classes());
   EXPECT_EQ(back.logits, kLogits);
   EXPECT_EQ(back.confidences, kConfidences);
-  EXPECT_EQ(find_predictions_problem(file_, some_shape()), "");
-  EXPECT_EQ(bytes().size(), predictions_file_bytes(some_shape()));
+  EXPECT_EQ(find_predictions_problem(file_, two_classes()), "");
+  EXPECT_EQ(bytes().size(), predictions_file_bytes(two_classes()));
 }
 
 TEST_F(PredictionsFileTest, TheHeaderTellsTheShape) {
-  EXPECT_EQ(decode_predictions_shape(bytes()), some_shape());
+  EXPECT_EQ(decode_predictions_shape(bytes()), two_classes());
   const auto whole = bytes();
   for (std::size_t size = 0; size < 128; ++size) {
     EXPECT_THROW(decode_predictions_shape(std::span(whole).first(size)), DecodeError) << size;
@@ -102,7 +102,7 @@ TEST_F(PredictionsFileTest, EveryFlippedBitOfTheHeaderIsRefused) {
 }
 
 TEST_F(PredictionsFileTest, AnotherPoolOrShapeIsRefused) {
-  PredictionsShape other = some_shape();
+  PredictionsShape other = two_classes();
   other.pool_hash = std::string(64, 'b');
   expect_refused(bytes(), "header", other);
   expect_refused(bytes(), "header", {std::string(64, 'a'), 1, 8});  // as many values
@@ -119,14 +119,14 @@ TEST_F(PredictionsFileTest, ValuesThatMeanNothingAreRefused) {
   for (const float bad : {kNan, kInfinity, -0.001F, 1.001F}) {
     for (std::size_t i = 6; i < 9; ++i) expect_refused(with_value(i, bad), "a confidence");
     write_file_atomically(file_, with_value(7, bad));
-    EXPECT_NE(find_predictions_problem(file_, some_shape()), "");
+    EXPECT_NE(find_predictions_problem(file_, two_classes()), "");
     SetUp();
   }
 }
 
 TEST_F(PredictionsFileTest, WhoIsSureOfEverythingIsRefused) {
   const std::vector<float> ones{1.0F, 1.0F, 1.0F};
-  EXPECT_THROW(write_predictions_file(file_, some_shape(), kLogits, ones), std::invalid_argument);
+  EXPECT_THROW(write_predictions_file(file_, two_classes(), kLogits, ones), std::invalid_argument);
   auto damaged = with_value(6, 1.0F);
   const float one = 1.0F;
   std::memcpy(damaged.data() + 128 + 4 * 8, &one, 4);
@@ -134,7 +134,7 @@ TEST_F(PredictionsFileTest, WhoIsSureOfEverythingIsRefused) {
 }
 
 TEST_F(PredictionsFileTest, TheCallersMistakes) {
-  EXPECT_THROW(write_predictions_file(file_, some_shape(), kConfidences, kConfidences),
+  EXPECT_THROW(write_predictions_file(file_, two_classes(), kConfidences, kConfidences),
                std::invalid_argument);
   EXPECT_THROW(predictions_file_bytes({std::string(64, 'a'), 0, 2}), std::invalid_argument);
   EXPECT_THROW(predictions_file_bytes({std::string(64, 'a'), 2, 0}), std::invalid_argument);
@@ -142,7 +142,7 @@ TEST_F(PredictionsFileTest, TheCallersMistakes) {
                std::invalid_argument);
   EXPECT_THROW(write_predictions_file(file_, {"short", 3, 2}, kLogits, kConfidences),
                std::invalid_argument);
-  EXPECT_THROW(read_predictions_file(folder_.path() / "no", some_shape()), std::system_error);
+  EXPECT_THROW(read_predictions_file(folder_.path() / "no", two_classes()), std::system_error);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include "data/images.h"
 #include "model/random.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 using Rows = std::vector<std::int64_t>;
 
@@ -36,4 +36,4 @@ inline ImageView grey_images(const ImageShape& shape, std::uint8_t value) {
   return view;
 }
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

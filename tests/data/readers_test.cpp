@@ -9,15 +9,15 @@ namespace fedstill {
 namespace {
 
 using ::testing::AllOf;
-using testing::Bytes;
-using testing::cifar_records;
 using ::testing::ElementsAre;
-using testing::gzip;
 using ::testing::HasSubstr;
-using testing::idx_images;
-using testing::idx_labels;
-using testing::message_of;
-using testing::TemporaryFolder;
+using tests::Bytes;
+using tests::cifar_records;
+using tests::gzip;
+using tests::idx_images;
+using tests::idx_labels;
+using tests::message_of;
+using tests::TemporaryFolder;
 
 constexpr std::size_t kPlenty = 1 << 20;
 
@@ -80,7 +80,7 @@ TEST(Idx, WrongMagicIsNamed) {
 TEST(Idx, HugeCountsAreRefusedBeforeAllocation) {
   Bytes bytes;
   for (const std::uint32_t word : {0x803U, 0xFFFFFFFFU, 4096U, 4096U}) {
-    testing::put_word(bytes, word);
+    tests::put_word(bytes, word);
   }
   EXPECT_THAT(image_error(bytes), HasSubstr("found 16 bytes, expected 72057594021150736 bytes"));
   bytes[8] = 0xFF;
@@ -228,7 +228,7 @@ TEST_F(IdxFolder, DamagedGzipIsNamedWithItsPath) {
   Bytes broken = gzip(idx_images(2, 2, 2));
   broken.resize(broken.size() - 5);
   const auto file = folder_.write("train-images-idx3-ubyte.gz", broken);
-  EXPECT_EQ(source_error("idx:" + path()), "[gzip] " + file.string() + ": truncated");
+  EXPECT_EQ(source_error("idx:" + path()), "[gzip] " + file.string() + ": truncated or corrupt");
 }
 
 TEST_F(IdxFolder, MissingFilesAreNamed) {

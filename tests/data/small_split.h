@@ -7,7 +7,7 @@
 
 #include "data/split.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 using Labels = std::vector<std::int32_t>;
 
@@ -43,4 +43,4 @@ inline std::map<std::int32_t, std::int64_t> class_counts(const std::vector<std::
   return counts;
 }
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

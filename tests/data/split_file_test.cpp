@@ -14,8 +14,8 @@ namespace fedstill {
 namespace {
 
 using ::testing::HasSubstr;
-using testing::message_of;
-using testing::TemporaryFolder;
+using tests::message_of;
+using tests::TemporaryFolder;
 
 const Split kSplit{{{3, 1}, {0}}, {5, 4}, {2}};
 

@@ -12,12 +12,12 @@
 namespace fedstill {
 namespace {
 
-using testing::balanced_labels;
-using testing::class_counts;
-using testing::kLabels;
-using testing::Labels;
-using testing::small_options;
-using testing::small_split;
+using tests::balanced_labels;
+using tests::class_counts;
+using tests::kLabels;
+using tests::Labels;
+using tests::small_options;
+using tests::small_split;
 
 // Mean over clients of the total variation distance between their labels and everybody's.
 double skew(const Split& split, const Labels& labels, double classes) {

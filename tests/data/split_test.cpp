@@ -17,11 +17,11 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using testing::kLabels;
-using testing::Labels;
-using testing::message_of;
-using testing::small_options;
-using testing::small_split;
+using tests::kLabels;
+using tests::Labels;
+using tests::message_of;
+using tests::small_options;
+using tests::small_split;
 
 std::string refusal(const SplitOptions& options) {
   return message_of<DataError>([&] { small_split(options); });

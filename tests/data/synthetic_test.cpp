@@ -14,7 +14,7 @@ namespace fedstill {
 namespace {
 
 using ::testing::HasSubstr;
-using testing::message_of;
+using tests::message_of;
 
 ImageView view_of(const Dataset& set) {
   ImageView view{set.images, {}};

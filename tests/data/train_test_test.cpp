@@ -11,7 +11,7 @@
 namespace fedstill {
 namespace {
 
-using testing::idx_images;
+using tests::idx_images;
 
 TrainTest small_sets() {
   const auto dataset = [](std::uint8_t first) {

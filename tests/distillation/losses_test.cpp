@@ -13,10 +13,10 @@
 namespace fedstill {
 namespace {
 
-constexpr std::size_t kBatch = 5, kClasses = 4;
+constexpr std::size_t kBatch = 5, kColumns = 4;
 
 at::Tensor tensor_of(const std::vector<double>& values) {
-  at::Tensor out = at::empty({kBatch, kClasses}, at::kFloat);
+  at::Tensor out = at::empty({kBatch, kColumns}, at::kFloat);
   std::ranges::transform(values, out.mutable_data_ptr<float>(),
                          [](double v) { return static_cast<float>(v); });
   return out;
@@ -24,7 +24,7 @@ at::Tensor tensor_of(const std::vector<double>& values) {
 
 std::vector<double> some_logits(std::uint64_t seed) {
   std::vector<double> out;
-  for (std::size_t j = 0; j < kBatch * kClasses; ++j) {
+  for (std::size_t j = 0; j < kBatch * kColumns; ++j) {
     out.push_back(6.0 * random_uniform(seed, j) - 3.0);
   }
   return out;
@@ -33,10 +33,10 @@ std::vector<double> some_logits(std::uint64_t seed) {
 std::vector<double> softmax_rows(std::vector<double> z, double temperature) {
   for (std::size_t b = 0; b < kBatch; ++b) {
     double sum = 0.0;
-    for (std::size_t c = 0; c < kClasses; ++c) {
-      sum += z[b * kClasses + c] = std::exp(z[b * kClasses + c] / temperature);
+    for (std::size_t c = 0; c < kColumns; ++c) {
+      sum += z[b * kColumns + c] = std::exp(z[b * kColumns + c] / temperature);
     }
-    for (std::size_t c = 0; c < kClasses; ++c) z[b * kClasses + c] /= sum;
+    for (std::size_t c = 0; c < kColumns; ++c) z[b * kColumns + c] /= sum;
   }
   return z;
 }
@@ -64,9 +64,9 @@ double naive_hard_label(const std::vector<double>& z, const std::vector<double>&
   const auto p = softmax_rows(z, 1.0);
   double sum = 0.0;
   for (std::size_t b = 0; b < kBatch; ++b) {
-    const auto row = q.begin() + static_cast<std::ptrdiff_t>(b * kClasses);
-    const auto top = static_cast<std::size_t>(std::max_element(row, row + kClasses) - row);
-    sum -= std::log(p[b * kClasses + top]);
+    const auto row = q.begin() + static_cast<std::ptrdiff_t>(b * kColumns);
+    const auto top = static_cast<std::size_t>(std::max_element(row, row + kColumns) - row);
+    sum -= std::log(p[b * kColumns + top]);
   }
   return sum / static_cast<double>(kBatch);
 }
@@ -75,16 +75,16 @@ double naive_logit_distance(const std::vector<double>& z, const std::vector<doub
   double sum = 0.0;
   for (std::size_t b = 0; b < kBatch; ++b) {
     double mean_z = 0.0, mean_q = 0.0;
-    const auto log_q = [&](std::size_t c) { return std::log(std::max(q[b * kClasses + c], 1e-6)); };
-    for (std::size_t c = 0; c < kClasses; ++c) {
-      mean_z += z[b * kClasses + c] / static_cast<double>(kClasses);
-      mean_q += log_q(c) / static_cast<double>(kClasses);
+    const auto log_q = [&](std::size_t c) { return std::log(std::max(q[b * kColumns + c], 1e-6)); };
+    for (std::size_t c = 0; c < kColumns; ++c) {
+      mean_z += z[b * kColumns + c] / static_cast<double>(kColumns);
+      mean_q += log_q(c) / static_cast<double>(kColumns);
     }
-    for (std::size_t c = 0; c < kClasses; ++c) {
-      sum += std::pow(z[b * kClasses + c] - mean_z - log_q(c) + mean_q, 2.0);
+    for (std::size_t c = 0; c < kColumns; ++c) {
+      sum += std::pow(z[b * kColumns + c] - mean_z - log_q(c) + mean_q, 2.0);
     }
   }
-  return sum / static_cast<double>(kBatch * kClasses);
+  return sum / static_cast<double>(kBatch * kColumns);
 }
 
 struct Case {
@@ -111,8 +111,8 @@ TEST(DistillationLosses, AgreeWithTheDefinitions) {
 }
 
 TEST(DistillationLosses, TakeProbabilitiesOfZero) {
-  std::vector<double> q(kBatch * kClasses, 0.0);
-  for (std::size_t b = 0; b < kBatch; ++b) q[b * kClasses + b % kClasses] = 1.0;
+  std::vector<double> q(kBatch * kColumns, 0.0);
+  for (std::size_t b = 0; b < kBatch; ++b) q[b * kColumns + b % kColumns] = 1.0;
   const auto z = some_logits(3);
   for (const Case& c : cases()) {
     const double expected = c.naive(z, q);

@@ -90,18 +90,17 @@ TEST(Bundle, BytesDependOnNothingButTheContent) {
 }
 
 TEST(Bundle, WritesAndReadsAFile) {
-  const testing::OracleFolder folder;
+  const tests::OracleFolder folder;
   write_bundle(folder.path("edge.zip"), sample_bundle());
   EXPECT_TRUE(read_bundle(folder.path("edge.zip")) == sample_bundle());
   EXPECT_THROW(read_bundle(folder.path("absent.zip")), std::system_error);
 }
 
 TEST(Bundle, PythonReadsTheZipAndFindsTheHashes) {
-  if (!testing::oracles_are_present()) GTEST_SKIP() << "no Python oracles";
-  const testing::OracleFolder folder;
+  if (!tests::oracles_are_present()) GTEST_SKIP() << "no Python oracles";
+  const tests::OracleFolder folder;
   write_bundle(folder.path("edge.zip"), sample_bundle());
-  const testing::OracleResult result =
-      testing::run_oracle("read_bundle.py", {folder.path("edge.zip")});
+  const tests::OracleResult result = tests::run_oracle("read_bundle.py", {folder.path("edge.zip")});
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(result.output, "manifest.json model.safetensors model.onnx\n3 classes, w8a8, 0.9975\n");
 }

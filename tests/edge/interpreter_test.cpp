@@ -14,8 +14,8 @@ namespace {
 using test::NaiveEvaluator;
 using test::random_image;
 using test::RandomNetwork;
-using testing::error_of;
 using ::testing::HasSubstr;
+using tests::error_of;
 
 std::vector<int> as_ints(std::span<const std::uint8_t> codes) {
   return {codes.begin(), codes.end()};

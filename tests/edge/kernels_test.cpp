@@ -84,10 +84,10 @@ TEST_P(EveryKernel, SumsTheLargestProductsExactly) {
 }
 
 TEST_P(EveryKernel, RequantizesLikeThePlainLoop) {
-  constexpr std::int64_t kCount = 1003;
+  constexpr std::int64_t kSums = 1003;
   std::vector<std::int32_t> sums, bias;
   std::vector<float> multipliers;
-  for (std::uint64_t i = 0; i < kCount; ++i) {
+  for (std::uint64_t i = 0; i < kSums; ++i) {
     sums.push_back(static_cast<std::int32_t>(random_bits(1, i)) / 4);
     bias.push_back(static_cast<std::int32_t>(random_bits(2, i)) / 4);
     const bool coarse = i % 3 == 0;  // halves: multiples of 0.5
@@ -96,13 +96,13 @@ TEST_P(EveryKernel, RequantizesLikeThePlainLoop) {
   }
   multipliers[4] = std::numeric_limits<float>::max();
   const Requantization to{bias.data(), multipliers.data(), -7.0F, 230.0F, 20};
-  std::vector<std::uint8_t> expected(kCount), got(kCount);
+  std::vector<std::uint8_t> expected(kSums), got(kSums);
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const float real = static_cast<float>(sums[i] + bias[i]) * multipliers[i];
     expected[i] =
         static_cast<std::uint8_t>(std::nearbyint(std::clamp(real, -7.0F, 230.0F)) + 20.0F);
   }
-  GetParam()->requantize(sums.data(), kCount, to, got.data());
+  GetParam()->requantize(sums.data(), kSums, to, got.data());
   EXPECT_EQ(got, expected);
 }
 

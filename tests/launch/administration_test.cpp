@@ -7,7 +7,7 @@
 #include "model/sha256.h"
 #include "tests/launch/process.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 namespace {
 
 class AdministrationTest : public ::testing::Test {
@@ -87,4 +87,4 @@ TEST_F(AdministrationTest, WhatNobodyKnowsIsRefused) {
 }
 
 }  // namespace
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

@@ -46,7 +46,7 @@ class Certificates : public ::testing::Test {
     return {std::istreambuf_iterator<char>(in), {}};
   }
 
-  testing::TempFolder folder_;
+  tests::TempFolder folder_;
 };
 
 TEST_F(Certificates, AreWhatOpensslExpects) {

@@ -21,7 +21,7 @@ class Cgroup : public ::testing::Test {
   }
   CgroupLimits limits() const { return read_cgroup_limits(root_.path()); }
 
-  testing::TempFolder root_;
+  tests::TempFolder root_;
 };
 
 TEST_F(Cgroup, WithoutFilesThereIsNoLimit) {

@@ -173,13 +173,13 @@ TEST(Completion, KnowsCommandsFlagsAndKeys) {
 
 // What bash itself would offer after these words.
 std::string offered(const std::string& words, int cursor) {
-  const testing::TempFolder temp;
+  const tests::TempFolder temp;
   std::ofstream(temp / "fedstill.bash") << completion_script("bash");
   const std::string ask = "source " + (temp / "fedstill.bash").string() + "; COMP_WORDS=(" + words +
                           "); COMP_CWORD=" + std::to_string(cursor) +
                           "; _fedstill; echo \"${COMPREPLY[*]}\" > " + (temp / "out").string();
-  EXPECT_EQ(testing::Process({"--norc", "-c", ask}, "/bin/bash").wait(), 0);
-  return testing::text_of(temp / "out");
+  EXPECT_EQ(tests::Process({"--norc", "-c", ask}, "/bin/bash").wait(), 0);
+  return tests::text_of(temp / "out");
 }
 
 TEST(Completion, BashOffersWhatMayFollow) {

@@ -13,7 +13,7 @@
 #include "tests/launch/temp_folder.h"
 #include "training/fit.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -112,4 +112,4 @@ TEST_F(DepotTest, WhoIsAskedToStopStops) {
 }
 
 }  // namespace
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

@@ -29,8 +29,8 @@ namespace fedstill {
 namespace {
 
 using ::testing::HasSubstr;
-using testing::run_program;
-using testing::TempFolder;
+using tests::run_program;
+using tests::TempFolder;
 
 Failure failure_of(const std::function<void()>& work) {
   try {
@@ -117,7 +117,7 @@ TEST(Failure, CtrlCEndsACommandThatKeepsNothing) {
   const TempFolder temp;
   const std::string pipe = temp / "pipe";
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
-  testing::Process process({"inspect", pipe});
+  tests::Process process({"inspect", pipe});
   int writer = -1;  // can be opened when the program reads
   while ((writer = ::open(pipe.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0 &&
          !process.ends_within(std::chrono::milliseconds(2))) {

@@ -21,17 +21,17 @@ using ::testing::HasSubstr;
 
 std::string error_of(const std::string& toml) {
   Job job;
-  return testing::error_of<JobError>([&] { apply_toml(job, toml, "my.toml"); });
+  return tests::error_of<JobError>([&] { apply_toml(job, toml, "my.toml"); });
 }
 
 std::string error_of_assignment(const std::string& assignment) {
   Job job;
-  return testing::error_of<JobError>([&] { apply_assignment(job, assignment); });
+  return tests::error_of<JobError>([&] { apply_assignment(job, assignment); });
 }
 
 template <typename Check>
 std::string error_of_check(const Check& check) {
-  return testing::error_of<JobError>(check);
+  return tests::error_of<JobError>(check);
 }
 
 // A value of every setting that differs from the default and is allowed.

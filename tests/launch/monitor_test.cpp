@@ -11,8 +11,8 @@ namespace fedstill {
 namespace {
 
 using ::testing::HasSubstr;
-using testing::http_get;
 using ::testing::StartsWith;
+using tests::http_get;
 
 Vitals healthy() {
   Vitals out;

@@ -22,9 +22,9 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-using testing::run_program;
-using testing::TempFolder;
-using testing::text_of;
+using tests::run_program;
+using tests::TempFolder;
+using tests::text_of;
 
 TEST(OutsideText, ControlCharactersDoNotReachTheTerminal) {
   EXPECT_EQ(printable("a\x1b[2J\n\tü\x7f"), "a?[2J??ü?");

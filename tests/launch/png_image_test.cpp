@@ -13,7 +13,7 @@
 namespace fedstill {
 namespace {
 
-using testing::TempFolder;
+using tests::TempFolder;
 
 std::vector<std::uint8_t> pattern(std::size_t size) {
   std::vector<std::uint8_t> pixels(size);

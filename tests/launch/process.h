@@ -18,7 +18,7 @@
 
 #include "tests/launch/temp_folder.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 inline std::string text_of(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -132,4 +132,4 @@ inline Finished run_program(const std::vector<std::string>& arguments) {
   return {code, process.out(), process.err()};
 }
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

@@ -22,8 +22,8 @@ namespace fedstill {
 namespace {
 
 using ::testing::HasSubstr;
-using testing::TempFolder;
-using testing::text_of;
+using tests::TempFolder;
+using tests::text_of;
 
 TEST(RunFolder, KeepsTheJob) {
   TempFolder temp;

@@ -10,7 +10,7 @@
 #include "tests/launch/process.h"
 #include "tests/support/file_size_limit.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 namespace {
 
 using ::testing::EndsWith;
@@ -123,4 +123,4 @@ TEST_F(ServiceLogTest, WithoutAFileNothingIsWritten) {
 }
 
 }  // namespace
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

@@ -7,7 +7,7 @@
 #include <string>
 #include <system_error>
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 // A fresh folder that goes away with everything in it.
 class TempFolder {
@@ -31,4 +31,4 @@ class TempFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

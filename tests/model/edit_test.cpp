@@ -13,8 +13,8 @@ namespace fedstill {
 namespace {
 
 using ::testing::HasSubstr;
-using testing::naive_output;
 using ::testing::ThrowsMessage;
+using tests::naive_output;
 
 // features → one number in (0, 1).
 Graph head(std::int64_t features) {
@@ -26,7 +26,7 @@ Graph head(std::int64_t features) {
 
 Graph body() {
   Graph graph = make_model("lenet5", {1, 16, 16}, 10, 3);
-  testing::randomise_parameters(graph, 4);
+  tests::randomise_parameters(graph, 4);
   return graph;
 }
 
@@ -34,10 +34,10 @@ TEST(Attach, ComputesBothGraphs) {
   const Graph base = body();
   const int at = penultimate_node(base);
   const Graph both = attach(base, at, head(84), "score", "confidence");
-  const auto sample = testing::random_sample(base, 5);
+  const auto sample = tests::random_sample(base, 5);
   EXPECT_EQ(naive_output(both, sample), naive_output(base, sample));
 
-  const auto features = testing::naive_values(base, sample)[static_cast<std::size_t>(at)];
+  const auto features = tests::naive_values(base, sample)[static_cast<std::size_t>(at)];
   const std::vector<float> as_floats(features.begin(), features.end());
   const auto confidence = naive_output(both, sample, "confidence");
   ASSERT_EQ(confidence.size(), 1U);
@@ -57,7 +57,7 @@ TEST(Attach, CanBeDoneTwice) {
   const Graph base = body();
   const int at = penultimate_node(base);
   const Graph both = attach(attach(base, at, head(84), "score", "a"), at, head(84), "score", "b");
-  const auto sample = testing::random_sample(base, 5);
+  const auto sample = tests::random_sample(base, 5);
   EXPECT_EQ(naive_output(both, sample, "a"), naive_output(both, sample, "b"));
 }
 
@@ -88,8 +88,8 @@ TEST(Extract, UndoesAttach) {
 }
 
 TEST(Extract, KeepsWhatTheOutputNeedsAndNoMore) {
-  const Graph graph = testing::every_operator_graph(9);
-  const auto sample = testing::random_sample(graph, 1);
+  const Graph graph = tests::every_operator_graph(9);
+  const auto sample = tests::random_sample(graph, 1);
   const Graph features = extract(graph, {"features"});
   EXPECT_LT(features.nodes.size(), graph.nodes.size());
   EXPECT_EQ(features.tensors.size() + 2, graph.tensors.size());

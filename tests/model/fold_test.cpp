@@ -19,10 +19,10 @@ std::ptrdiff_t count(const Graph& graph, Op op) {
 // Folds and checks that every output stays the same up to the rounding of the weights.
 Graph fold_and_compare(const Graph& graph) {
   Graph folded = fold_batch_norm(graph);
-  const auto sample = testing::random_sample(graph, 31);
+  const auto sample = tests::random_sample(graph, 31);
   for (const auto& entry : graph.outputs) {
-    const auto expected = testing::naive_output(graph, sample, entry.first);
-    const auto found = testing::naive_output(folded, sample, entry.first);
+    const auto expected = tests::naive_output(graph, sample, entry.first);
+    const auto found = tests::naive_output(folded, sample, entry.first);
     EXPECT_EQ(found.size(), expected.size());
     double largest = 1.0;
     for (const double x : expected) largest = std::max(largest, std::abs(x));
@@ -35,14 +35,14 @@ Graph fold_and_compare(const Graph& graph) {
 
 Graph finish(GraphBuilder build, int output) {
   Graph graph = std::move(build).finish(output);
-  testing::randomise_parameters(graph, 17);
+  tests::randomise_parameters(graph, 17);
   return graph;
 }
 
 TEST(Fold, RemovesEveryBatchNormOfTheZoo) {
   for (const std::string_view name : {"cnn3", "resnet8", "mobilenetv2-small", "ghostnet-small"}) {
     Graph graph = make_model(name, {1, 16, 16}, 10, 1);
-    testing::randomise_parameters(graph, 2);
+    tests::randomise_parameters(graph, 2);
     // Moderate filters keep the figures of a deep net comparable with those of a shallow one.
     for (const Node& node : graph.nodes) {
       if (node.op != Op::kConv2d) continue;
@@ -60,7 +60,7 @@ TEST(Fold, KeepsAGraphWithoutBatchNormAsItIs) {
 }
 
 TEST(Fold, AgreesOnEveryOperator) {
-  const Graph graph = testing::every_operator_graph(6);
+  const Graph graph = tests::every_operator_graph(6);
   const Graph folded = fold_and_compare(graph);
   EXPECT_EQ(count(folded, Op::kBatchNorm), 0);
   EXPECT_EQ(count(folded, Op::kDropout), 0);

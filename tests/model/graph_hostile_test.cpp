@@ -37,11 +37,11 @@ class HostileGraph : public ::testing::Test {
       ++refused_;
       return;
     }
-    testing::naive_values(graph_, testing::random_sample(graph_, 1));
+    tests::naive_values(graph_, tests::random_sample(graph_, 1));
     ++walked_;
   }
 
-  Graph graph_ = testing::every_operator_graph(2);
+  Graph graph_ = tests::every_operator_graph(2);
   int refused_ = 0;
   int walked_ = 0;
 };

@@ -33,7 +33,7 @@ TEST(Ops, UnknownNamesListTheKnown) {
 }
 
 TEST(Graph, FindsNodesAndOutputsByName) {
-  const Graph graph = testing::every_operator_graph(1);
+  const Graph graph = tests::every_operator_graph(1);
   EXPECT_EQ(graph.nodes[static_cast<std::size_t>(graph.find("conv2"))].name, "conv2");
   EXPECT_EQ(graph.output("logits"), graph.outputs.at("logits"));
   EXPECT_EQ(graph.input_shape(), (SampleShape{4, 11, 9}));
@@ -44,7 +44,7 @@ TEST(Graph, FindsNodesAndOutputsByName) {
 
 TEST(Graph, EveryOperatorGraphHasEveryOperator) {
   std::set<Op> seen;
-  for (const Node& node : testing::every_operator_graph(1).nodes) seen.insert(node.op);
+  for (const Node& node : tests::every_operator_graph(1).nodes) seen.insert(node.op);
   EXPECT_EQ(seen.size(), static_cast<std::size_t>(kOpCount));
 }
 

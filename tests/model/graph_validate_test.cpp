@@ -34,7 +34,7 @@ Node& conv(Graph& graph) { return graph.nodes[1]; }
 
 TEST(Validate, AcceptsGoodGraphs) {
   EXPECT_NO_THROW(validate(small_graph()));
-  EXPECT_NO_THROW(validate(testing::every_operator_graph(3)));
+  EXPECT_NO_THROW(validate(tests::every_operator_graph(3)));
 }
 
 TEST(Validate, NamesTheNodeTheShapesAndTheChannels) {

@@ -250,11 +250,11 @@ std::string listing(const std::map<std::string, Tensor>& tensors) {
 }
 
 TEST(Safetensors, TheReferenceLibraryReadsTheSameTensors) {
-  if (!testing::oracles_are_present()) GTEST_SKIP() << "no Python oracles";
-  const testing::OracleFolder folder;
+  if (!tests::oracles_are_present()) GTEST_SKIP() << "no Python oracles";
+  const tests::OracleFolder folder;
   const Graph real = sample::every_operator();
   const QuantizedGraph codes = sample::quantized();
-  const testing::OracleResult result = testing::run_oracle(
+  const tests::OracleResult result = tests::run_oracle(
       "read_safetensors.py",
       {folder.write("real", encode_model(real)), folder.write("codes", encode_model(codes))});
   std::map<std::string, Tensor> with_scales = codes.graph.tensors;

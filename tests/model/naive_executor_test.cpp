@@ -7,7 +7,7 @@
 namespace fedstill {
 namespace {
 
-using testing::naive_output;
+using tests::naive_output;
 
 // The oracle itself, against figures worked out by hand.
 std::vector<double> run_one(SampleShape shape, Op op, const Attributes& attributes,
@@ -113,10 +113,10 @@ TEST(NaiveExecutor, SoftmaxRunsAlongItsAxis) {
 }
 
 TEST(NaiveExecutor, RunsEveryOperatorToFiniteScores) {
-  const Graph graph = testing::every_operator_graph(4);
-  const auto sample = testing::random_sample(graph, 5);
+  const Graph graph = tests::every_operator_graph(4);
+  const auto sample = tests::random_sample(graph, 5);
   const auto shapes = infer_shapes(graph);
-  const auto values = testing::naive_values(graph, sample);
+  const auto values = tests::naive_values(graph, sample);
   for (std::size_t i = 0; i < values.size(); ++i) {
     EXPECT_EQ(static_cast<std::int64_t>(values[i].size()), element_count(shapes[i]));
   }

@@ -18,11 +18,11 @@
 namespace fedstill {
 namespace {
 
-using testing::error_of;
 using ::testing::HasSubstr;
+using tests::error_of;
 using Bytes = std::vector<std::byte>;
 
-Graph small_graph() {
+Graph exported_graph() {
   GraphBuilder build("small", {1, 4, 4}, 3);
   const int conv = build.unary(build.conv(0, {.out = 2}), Op::kReLU);
   const int logits = build.linear(build.unary(conv, Op::kFlatten), 3);
@@ -34,7 +34,7 @@ std::string refusal(const Bytes& bytes) {
 }
 
 Bytes edited(const std::string& find, const std::string& replace) {
-  const Bytes bytes = encode_onnx(small_graph(), {{"job", "abc"}});
+  const Bytes bytes = encode_onnx(exported_graph(), {{"job", "abc"}});
   std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const auto at = text.find(find);
   EXPECT_NE(at, std::string::npos);
@@ -44,7 +44,7 @@ Bytes edited(const std::string& find, const std::string& replace) {
 }
 
 TEST(OnnxSummary, TellsWhatWasWritten) {
-  const Graph graph = small_graph();
+  const Graph graph = exported_graph();
   const OnnxSummary found = decode_onnx_summary(encode_onnx(graph, {{"job", "abc"}}));
   EXPECT_EQ(found.ir_version, 8);
   EXPECT_EQ(found.opset, 17);
@@ -73,7 +73,7 @@ TEST(OnnxSummary, ReadsEveryArchitecture) {
 }
 
 TEST(OnnxSummary, EveryTruncationIsRefused) {
-  const Bytes whole = encode_onnx(small_graph());
+  const Bytes whole = encode_onnx(exported_graph());
   for (std::size_t size = 0; size < whole.size(); ++size) {
     EXPECT_NE(refusal({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)}),
               "no error")
@@ -82,7 +82,7 @@ TEST(OnnxSummary, EveryTruncationIsRefused) {
 }
 
 TEST(OnnxSummary, AnyFlippedByteIsReadOrRefused) {
-  const Bytes whole = encode_onnx(small_graph());
+  const Bytes whole = encode_onnx(exported_graph());
   for (std::size_t i = 0; i < whole.size(); ++i) {
     for (int bit = 0; bit < 8; ++bit) {
       Bytes flipped = whole;
@@ -100,7 +100,7 @@ TEST(OnnxSummary, RefusesWhatFedstillDoesNotWrite) {
                              "fedstill")),
               HasSubstr("field 3 in a model"));
   EXPECT_THAT(refusal(edited("\x08\x08", "\x09\x08")), HasSubstr("wire type"));
-  Bytes twice = encode_onnx(small_graph());
+  Bytes twice = encode_onnx(exported_graph());
   const Bytes once = twice;
   twice.insert(twice.end(), once.begin(), once.end());
   EXPECT_THAT(refusal(twice), HasSubstr("two graphs"));

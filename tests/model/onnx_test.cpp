@@ -18,8 +18,8 @@
 namespace fedstill {
 namespace {
 
-using testing::OracleResult;
-using testing::run_oracle;
+using tests::OracleResult;
+using tests::run_oracle;
 
 constexpr std::int64_t kBatch = 3;
 
@@ -30,7 +30,7 @@ class OnnxRuntime : public ::testing::Test {
   using Naive = std::function<std::vector<double>(std::span<const float>)>;
 
   void SetUp() override {
-    if (!testing::oracles_are_present()) GTEST_SKIP() << "no Python oracles";
+    if (!tests::oracles_are_present()) GTEST_SKIP() << "no Python oracles";
   }
 
   std::string Write(std::span<const std::byte> onnx) {
@@ -59,9 +59,8 @@ class OnnxRuntime : public ::testing::Test {
   void ExpectSameFunction(const Graph& graph) {
     const std::string file = Write(encode_onnx(graph));
     for (const auto& [name, node] : graph.outputs) {
-      Expect(file, graph.input_shape(), name, 1e-4, [&](std::span<const float> image) {
-        return testing::naive_output(graph, image, name);
-      });
+      Expect(file, graph.input_shape(), name, 1e-4,
+             [&](std::span<const float> image) { return tests::naive_output(graph, image, name); });
     }
   }
 
@@ -72,9 +71,7 @@ class OnnxRuntime : public ::testing::Test {
       // below one half, its input scale is 0.027.
       Expect(
           file, graph.graph.input_shape(), "logits", 0.03,
-          [&](std::span<const float> image) {
-            return testing::NaiveQuantized(graph).logits(image);
-          },
+          [&](std::span<const float> image) { return tests::NaiveQuantized(graph).logits(image); },
           options);
     }
   }
@@ -104,7 +101,7 @@ class OnnxRuntime : public ::testing::Test {
     }
   }
 
-  testing::OracleFolder folder_;
+  tests::OracleFolder folder_;
   std::vector<std::string> files_;
   std::vector<Expected> expected_;
   std::string jobs_;
@@ -152,7 +149,7 @@ TEST_F(OnnxRuntime, LeavesNoFloatConvolutionInTheQdqForm) {
     const Graph graph = make_model(name, {.channels = 3, .height = 16, .width = 16}, 5, 1);
     std::vector<float> image(3 * 16 * 16);
     fill_normal(image, 1, 1.0F);
-    Write(encode_onnx(testing::RoughQuantizer::quantize(graph, image)));
+    Write(encode_onnx(tests::RoughQuantizer::quantize(graph, image)));
   }
   const OracleResult result = run_oracle("float_convs.py", files_);
   ASSERT_EQ(result.status, 0) << result.output;

@@ -100,7 +100,7 @@ TEST(ZooModels, StartWithModerateLogits) {
     if (name == "vgg-small" || name == "resnet8-wide") continue;  // slow in the naive loops
     const Graph graph = make_model(name, {1, 16, 16}, 10, 1);
     double square = 0.0;
-    for (const double x : testing::naive_output(graph, testing::random_sample(graph, 2))) {
+    for (const double x : tests::naive_output(graph, tests::random_sample(graph, 2))) {
       square += x * x;
     }
     EXPECT_GT(square, 1e-4) << name;

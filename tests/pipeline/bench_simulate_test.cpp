@@ -6,7 +6,7 @@
 #include "tests/launch/process.h"
 
 // The measurement that needs no job, with the real program.
-namespace fedstill::testing {
+namespace fedstill::tests {
 namespace {
 
 using nlohmann::json;
@@ -63,4 +63,4 @@ TEST(BenchSimulate, RefusesWhatCannotBe) {
 }
 
 }  // namespace
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

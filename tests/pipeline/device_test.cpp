@@ -7,7 +7,7 @@
 #include "training/device.h"
 
 // Where the real program trains: on a GPU where one is, and without one a clear refusal.
-namespace fedstill::testing {
+namespace fedstill::tests {
 namespace {
 
 namespace fs = std::filesystem;
@@ -85,4 +85,4 @@ TEST_F(Device, TheWholeWayOnAGpu) {
 }
 
 }  // namespace
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

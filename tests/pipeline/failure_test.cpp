@@ -9,7 +9,7 @@
 
 #include "tests/pipeline/small_job.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 namespace {
 
 namespace fs = std::filesystem;
@@ -195,4 +195,4 @@ TEST_F(Failure, NanInTheStudentIsEight) {
 }
 
 }  // namespace
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

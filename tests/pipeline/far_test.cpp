@@ -31,7 +31,7 @@ std::vector<std::int64_t> rows(std::int64_t begin, std::int64_t count) {
 class FarWay : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    device_ = testing::register_far_device();
+    device_ = tests::register_far_device();
     set_thread_count(1);
   }
 
@@ -89,7 +89,7 @@ TEST_F(FarWay, ALaterRoundTrainsAsItDoesHere) {
 }
 
 TEST_F(FarWay, TeachersAnswerAndAStudentLearnsAsHere) {
-  const testing::TempFolder folder;
+  const tests::TempFolder folder;
   const std::filesystem::path model = folder.path() / "teacher.safetensors";
   write_model(model, run_client(task(at::kCPU, "pixels")).update.graph);
   const std::vector<Teacher> teachers(3, {model, sha256_hex_of_file(model), 96});

@@ -6,7 +6,7 @@
 #include "tests/pipeline/small_job.h"
 
 // The baseline on the data and clients of a job, with the real program.
-namespace fedstill::testing {
+namespace fedstill::tests {
 namespace {
 
 using nlohmann::json;
@@ -123,4 +123,4 @@ TEST_F(FedAvgCommandTest, RanksOfMpirunShareFedAvgAndNotSimulate) {
 }
 
 }  // namespace
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

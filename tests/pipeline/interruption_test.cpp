@@ -7,7 +7,7 @@
 
 #include "tests/pipeline/small_job.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -136,4 +136,4 @@ TEST_F(Interruption, ResumingAFinishedRunChangesNothing) {
 }
 
 }  // namespace
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

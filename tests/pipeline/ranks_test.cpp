@@ -6,7 +6,7 @@
 #include "tests/pipeline/small_job.h"
 
 // One job on several ranks, started by the real mpiexec.
-namespace fedstill::testing {
+namespace fedstill::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -140,11 +140,11 @@ TEST_F(Ranks, TheStudentsSettingsReachEveryRank) {
 TEST_F(Ranks, AKilledRankEndsTheJobAndTheSameCommandGoesOn) {
   const auto uninterrupted = fresh("ranks-whole");
   run(2, uninterrupted, long_epochs());
-  struct Moment {
+  struct KillMoment {
     const char* text;
     int signal;
   };
-  const Moment moments[] = {
+  const KillMoment moments[] = {
       {"client,", SIGKILL}, {"student,student,0,", SIGKILL}, {"student,student,0,", SIGUSR1}};
   int number = 0;
   for (const auto& [text, signal] : moments) {
@@ -236,4 +236,4 @@ TEST_F(Ranks, FedAvgIsThatOfOneProcess) {
 }
 
 }  // namespace
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

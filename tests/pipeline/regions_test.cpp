@@ -5,7 +5,7 @@
 #include "tests/pipeline/sites.h"
 
 // Coordinators of two regions that are clients of a third.
-namespace fedstill::testing {
+namespace fedstill::tests {
 namespace {
 
 class Regions : public Sites {
@@ -178,4 +178,4 @@ TEST_F(Regions, SeveralRoundsAboveAreRefused) {
 }
 
 }  // namespace
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

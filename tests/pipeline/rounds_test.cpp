@@ -6,7 +6,7 @@
 #include "tests/pipeline/sites.h"
 
 // A job of two rounds: in one process, on several ranks and over TLS.
-namespace fedstill::testing {
+namespace fedstill::tests {
 namespace {
 
 using nlohmann::json;
@@ -84,7 +84,7 @@ TEST_F(Rounds, TheFirstIsAJobOfOne) {
   const Finished done =
       run_program(job(run, {"--set", "round.count=1", "--clients-from", reference().string()}));
   ASSERT_EQ(done.code, 0) << done.err;
-  EXPECT_EQ(student_of(run), report_of(reference()).at("rounds")[0].at("student").at("sha256"));
+  EXPECT_EQ(report_of(reference()).at("rounds")[0].at("student").at("sha256"), student_of(run));
   EXPECT_EQ(text_of(run / "clients/client-01/update.safetensors"),
             text_of(reference() / "rounds/1/clients/client-01/update.safetensors"));
 }
@@ -159,4 +159,4 @@ TEST_F(Rounds, AClientMayComeLateOrKeepItsModel) {
 }
 
 }  // namespace
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

@@ -8,7 +8,7 @@
 #include "launch/certificates/site.h"
 #include "tests/pipeline/small_job.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 inline const std::vector<std::string> kModels{"mlp", "lenet5", "cnn3"};
 
@@ -115,4 +115,4 @@ class Sites : public Pipeline {
   std::map<std::size_t, std::unique_ptr<Process>> clients_;
 };
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

@@ -12,7 +12,7 @@
 #include "tests/support/bad_line.h"
 #include "tests/support/http_get.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 namespace {
 
 using std::chrono::microseconds;
@@ -214,4 +214,4 @@ TEST_F(SitesFaults, AFailedRoundEndsTheCoordinatorThatGoesOnWhenStartedAgain) {
 }
 
 }  // namespace
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

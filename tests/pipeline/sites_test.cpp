@@ -2,7 +2,7 @@
 
 #include "tests/support/http_get.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -233,4 +233,4 @@ TEST_F(Sites, NobodyThereIsSaid) {
 }
 
 }  // namespace
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

@@ -11,7 +11,7 @@
 
 #include "tests/launch/process.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 // A whole job in a second or two: three clients of three architectures on synthetic images.
 inline std::vector<std::string> small_job(const std::filesystem::path& run,
@@ -90,4 +90,4 @@ class Pipeline : public ::testing::Test {
   static inline std::unique_ptr<TempFolder> folder_;
 };
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

@@ -10,7 +10,7 @@
 #include "model/sha256.h"
 #include "tests/pipeline/small_job.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 namespace {
 
 using nlohmann::json;
@@ -191,4 +191,4 @@ TEST_F(WholeWay, ALiarIsMeasuredAndSurvived) {
 }
 
 }  // namespace
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

@@ -3,7 +3,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 // What the call says when it throws; "no error" if it does not.
 template <typename Exception = std::invalid_argument, typename Call>
@@ -16,4 +16,4 @@ std::string error_of(const Call& call) {
   return "no error";
 }
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

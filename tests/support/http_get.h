@@ -5,7 +5,7 @@
 #include <iterator>
 #include <string>
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 // A port that nobody listened on a moment ago.
 inline std::uint16_t free_port() {
@@ -24,4 +24,4 @@ inline std::string http_get(std::uint16_t port, const std::string& path) {
   return {std::istreambuf_iterator<char>(stream), {}};
 }
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

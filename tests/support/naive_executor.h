@@ -6,7 +6,7 @@
 
 #include "model/graph.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 // The oracle: runs one sample through a graph in eval mode, in the plainest loops there are, in
 // double precision throughout. Slow and obviously right; nothing in it is shared with the product.
@@ -18,7 +18,7 @@ std::vector<std::vector<double>> naive_values(const Graph& graph, std::span<cons
 std::vector<double> naive_output(const Graph& graph, std::span<const float> sample,
                                  std::string_view output = "logits");
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests
 
 // Bodies here, so that a test of any folder needs no more than this include.
 #include <algorithm>
@@ -26,7 +26,7 @@ std::vector<double> naive_output(const Graph& graph, std::span<const float> samp
 
 #include "tests/support/naive_windows.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 class NaiveExecutor {
  public:
@@ -237,4 +237,4 @@ inline std::vector<double> naive_output(const Graph& graph, std::span<const floa
   return naive_values(graph, sample)[static_cast<std::size_t>(graph.output(output))];
 }
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

@@ -9,7 +9,7 @@
 #include "model/quantized_graph.h"
 #include "tests/support/naive_windows.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 // What a quantized graph means, in double precision: every operator on real numbers, every
 // activation rounded to its codes, unless a clamp follows that does so. Covers the operators of the
@@ -130,4 +130,4 @@ class NaiveQuantized {
   std::vector<NaiveTensor> done_;
 };
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

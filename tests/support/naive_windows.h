@@ -9,7 +9,7 @@
 
 #include "model/graph.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 // The operators of the naive executor that move a window over an image.
 
@@ -120,4 +120,4 @@ inline NaiveTensor naive_upsample(const Node& node, const NaiveTensor& in) {
   return out;
 }
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

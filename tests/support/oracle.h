@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 // The Python packages that hold our files against the world's readers: numpy, onnx, onnxruntime,
 // safetensors. Tests skip only where they are positively absent:
@@ -81,4 +81,4 @@ class OracleFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

@@ -10,7 +10,7 @@
 #include "model/quantized_graph.h"
 #include "tests/support/naive_executor.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 // Gives any float graph of the zoo a valid int8 form: ranges of one image, weights by their largest
 // value. Good enough to test what reads quantized graphs, not to classify with.
@@ -81,4 +81,4 @@ class RoughQuantizer {
   }
 };
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

@@ -8,7 +8,7 @@
 #include "model/graph.h"
 #include "model/random.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 // Gives every parameter a value other than its initial one, so that a BatchNorm or a bias that is
 // ignored shows: uniform in ±0.5, variances and scales in [0.5, 1.5].
@@ -70,4 +70,4 @@ inline Graph every_operator_graph(std::uint64_t seed) {
   return graph;
 }
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

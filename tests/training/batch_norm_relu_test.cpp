@@ -17,7 +17,7 @@
 namespace fedstill {
 namespace {
 
-using testing::random_tensor;
+using tests::random_tensor;
 
 struct Pass {
   at::Tensor images, result;

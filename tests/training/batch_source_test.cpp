@@ -58,7 +58,7 @@ TEST(Batches, EveryImageComesOncePerEpochWithItsTarget) {
 }
 
 TEST(Batches, ArePureFunctionsOfEpochAndStep) {
-  const at::Tensor targets = testing::random_tensor({12, 3}, 1);
+  const at::Tensor targets = tests::random_tensor({12, 3}, 1);
   BatchOptions with = options(4);
   with.augmentation = {.crop_padding = 1, .flip = true};
   const auto a = make_batches(numbered(12), targets, with),
@@ -75,7 +75,7 @@ TEST(Batches, ArePureFunctionsOfEpochAndStep) {
 TEST(Batches, LayoutsHoldTheSameImages) {
   BatchOptions rows = options(4);
   rows.channels_last = false;
-  const at::Tensor targets = testing::random_tensor({12}, 1);
+  const at::Tensor targets = tests::random_tensor({12}, 1);
   const Batch a = make_batches(numbered(12), targets, options(4))->batch(0, 0);
   const Batch b = make_batches(numbered(12), targets, rows)->batch(0, 0);
   EXPECT_TRUE(a.images.is_contiguous(at::MemoryFormat::ChannelsLast));
@@ -84,7 +84,7 @@ TEST(Batches, LayoutsHoldTheSameImages) {
 }
 
 TEST(Batches, RefuseTargetsThatDoNotFit) {
-  EXPECT_THROW(make_batches(numbered(12), testing::random_tensor({11}, 1), options(4)),
+  EXPECT_THROW(make_batches(numbered(12), tests::random_tensor({11}, 1), options(4)),
                std::invalid_argument);
 }
 

@@ -15,9 +15,9 @@
 namespace fedstill {
 namespace {
 
-using testing::random_tensor;
-using testing::small_net;
-using testing::values;
+using tests::random_tensor;
+using tests::small_net;
+using tests::values;
 
 constexpr std::int64_t kImages = 60, kBatch = 12;
 
@@ -288,7 +288,7 @@ TEST(DataParallel, AllStopAfterTheSameStepWhicheverItIsAndGoOnTogether) {
   }
 }
 
-struct Killed {};
+struct KilledRank {};
 
 TEST(DataParallel, KilledBetweenTwoStepsAllGoOnFromTheLastCheckpoint) {
   const TemporaryFolder folder;
@@ -302,7 +302,7 @@ TEST(DataParallel, KilledBetweenTwoStepsAllGoOnFromTheLastCheckpoint) {
     EXPECT_ANY_THROW(run_ranks(3, small_net(), {}, [&](FitOptions& options, int rank) {
       keep(options, rank);
       options.on_event = [&, rank](const FitEvent& event) {
-        if (event.step == step && rank == 0) throw Killed();
+        if (event.step == step && rank == 0) throw KilledRank();
       };
     }));
     const auto resumed = run_ranks(3, small_net(), {}, keep);

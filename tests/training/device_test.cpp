@@ -62,13 +62,13 @@ TEST(Device, SaysThatNoDeviceWasFound) {
 }
 
 TEST(Device, ATensorThatIsThereIsItself) {
-  const at::Tensor tensor = testing::random_tensor({3}, 1);
+  const at::Tensor tensor = tests::random_tensor({3}, 1);
   EXPECT_TRUE(to_device(tensor, at::kCPU).is_same(tensor));
 }
 
 TEST(Device, AStreamOfTheCpuDoesNothing) {
   const DeviceStream outer(at::kCPU), inner(at::kCPU);
-  EXPECT_EQ(testing::random_tensor({3}, 1).numel(), 3);
+  EXPECT_EQ(tests::random_tensor({3}, 1).numel(), 3);
 }
 
 TEST(DeviceGraph, IsRefusedWhereNoDeviceIs) {

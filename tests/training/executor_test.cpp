@@ -17,8 +17,8 @@
 namespace fedstill {
 namespace {
 
-using testing::random_tensor;
-using testing::small_net;
+using tests::random_tensor;
+using tests::small_net;
 
 const at::Tensor& parameter(Executor& executor, const std::string& name) {
   return std::ranges::find(executor.parameters(), name, &Executor::Parameter::name)->value;
@@ -57,7 +57,7 @@ TEST(Executor, GivesTheShapesOfTheGraphForEveryNode) {
 // Every node of every graph against the plainest loops there are, in double precision.
 TEST(Executor, AgreesWithTheNaiveEvaluator) {
   for (const Graph& graph :
-       {testing::every_operator_graph(9), make_model("lenet5", {}, 10, 1),
+       {tests::every_operator_graph(9), make_model("lenet5", {}, 10, 1),
         make_model("resnet8", {.channels = 3, .height = 16, .width = 16}, 10, 1),
         make_model("mobilenetv2-small", {.channels = 3, .height = 16, .width = 16}, 10, 1),
         make_model("ghostnet-small", {.channels = 3, .height = 16, .width = 16}, 10, 1)}) {
@@ -68,9 +68,9 @@ TEST(Executor, AgreesWithTheNaiveEvaluator) {
     const at::Tensor image = random_tensor(shape, 1);
     Executor executor(graph);
     const auto found = executor.run(image, all, Mode::kEval);
-    const auto expected = testing::naive_values(graph, testing::values(image));
+    const auto expected = tests::naive_values(graph, tests::values(image));
     for (std::size_t i = 0; i < all.size(); ++i) {
-      const std::vector<float> node = testing::values(found[i]);
+      const std::vector<float> node = tests::values(found[i]);
       ASSERT_EQ(node.size(), expected[i].size()) << graph.nodes[i].name;
       for (std::size_t j = 0; j < node.size(); ++j) {
         ASSERT_NEAR(node[j], expected[i][j], 1e-3 + 1e-3 * std::abs(expected[i][j]))

@@ -17,20 +17,20 @@ namespace {
 
 class Far : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { device_ = testing::register_far_device(); }
+  static void SetUpTestSuite() { device_ = tests::register_far_device(); }
   static inline at::Device device_ = at::kCPU;
 };
 
 TEST_F(Far, AStepOfAFitLooksAtNoValue) {
-  const Graph graph = testing::small_net();
+  const Graph graph = tests::small_net();
   Executor executor(graph, {.device = device_});
   const int logits = graph.output("logits");
-  testing::ToyBatches source(100);
+  tests::ToyBatches source(100);
   FitOptions options{.epochs = 1, .clip_norm = 1.0};
   std::int64_t before = 0, during = -1;
   options.on_event = [&](const FitEvent& event) {
-    if (event.step == 1) before = testing::far_looks();
-    if (event.step == 100) during = testing::far_looks() - before;
+    if (event.step == 1) before = tests::far_looks();
+    if (event.step == 100) during = tests::far_looks() - before;
   };
   fit(executor, std::span(&logits, 1), source, cross_entropy(), options);
   EXPECT_EQ(during, 4);  // at the 32nd, 64th, 96th and last step
@@ -41,9 +41,9 @@ TEST_F(Far, ACheckpointMovesBetweenDevices) {
                     ("fedstill_far_" + std::to_string(::getpid()) + ".checkpoint");
   std::vector<double> losses;  // of the last fit that ended
   const auto train = [&](at::Device device, std::int64_t stop_after) {
-    Executor executor(testing::small_net(), {.device = device});
+    Executor executor(tests::small_net(), {.device = device});
     const int logits = executor.graph().output("logits");
-    testing::ToyBatches source;
+    tests::ToyBatches source;
     std::atomic<bool> stop{false};
     FitOptions options{.epochs = 4, .checkpoint = file, .stop = &stop};
     options.optimizer.name = "adam";
@@ -79,7 +79,7 @@ TEST_F(Far, ImagesThatDoNotFitAreSentBatchByBatch) {
   const std::vector<std::int64_t> rows{4, 0, 9};
   std::vector<at::Tensor> loaded;
   for (const std::int64_t free : {4 * 899, 4 * 900}) {
-    testing::set_far_memory(free);
+    tests::set_far_memory(free);
     loaded.push_back(empty_images(3, images->shape, options));
     make_image_loader(view, options)->load(rows, 5, 0, loaded.back());
   }
@@ -90,14 +90,14 @@ TEST_F(Far, APredictionHoldsTheImagesOfOneBlock) {
   auto images = std::make_shared<Images>();
   images->shape = {.channels = 2, .height = 8, .width = 8};
   images->pixels.resize(20'000 * 128);
-  const Graph graph = testing::small_net();
+  const Graph graph = tests::small_net();
   const std::vector<std::string> outputs{"logits"};
   std::vector<std::int64_t> peaks;
   for (const std::int64_t count : {1'000, 20'000}) {
     ImageView view{images, std::vector<std::int64_t>(static_cast<std::size_t>(count))};
-    testing::take_far_peak();
+    tests::take_far_peak();
     predict(graph, outputs, view, {{0, 0}, {1, 1}}, {.block = 100, .device = device_});
-    peaks.push_back(testing::take_far_peak());
+    peaks.push_back(tests::take_far_peak());
   }
   EXPECT_GT(peaks[0], 100 * 128);
   EXPECT_LT(peaks[1] - peaks[0], 19'000 * 128 / 4);  // what is said of them: 12 bytes an image

@@ -18,8 +18,8 @@
 namespace fedstill {
 namespace {
 
-using testing::small_net;
-using testing::ToyBatches;
+using tests::small_net;
+using tests::ToyBatches;
 
 class Fit : public ::testing::Test {
  protected:

@@ -15,8 +15,8 @@
 namespace fedstill {
 namespace {
 
-using testing::random_tensor;
-using testing::values;
+using tests::random_tensor;
+using tests::values;
 
 TEST(Losses, CrossEntropyIsMinusTheLogOfTheSoftmax) {
   const at::Tensor logits = random_tensor({4, 3}, 1, 2.0F);

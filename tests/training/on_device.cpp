@@ -22,7 +22,7 @@
 namespace fedstill {
 namespace {
 
-using testing::ToyBatches;
+using tests::ToyBatches;
 
 class OnDevice : public ::testing::Test {
  protected:
@@ -120,7 +120,7 @@ TEST_F(OnDevice, FitsAsTheHostDoesRecordedOrNot) {
 }
 
 TEST_F(OnDevice, FitsWithDropoutStepByStep) {
-  const Outcome outcome = run(testing::small_net(), options(), tested_.device);
+  const Outcome outcome = run(tests::small_net(), options(), tested_.device);
   EXPECT_FALSE(outcome.report.replayed);
   EXPECT_EQ(outcome.report.refusal, "");
   EXPECT_TRUE(std::isfinite(outcome.report.epoch_losses.back()));

@@ -3,6 +3,6 @@
 
 namespace fedstill {
 
-TestedDevice device_under_test() { return {.device = testing::register_far_device()}; }
+TestedDevice device_under_test() { return {.device = tests::register_far_device()}; }
 
 }  // namespace fedstill

@@ -14,7 +14,7 @@
 namespace fedstill {
 namespace {
 
-using testing::random_tensor;
+using tests::random_tensor;
 
 // One operator between a convolution, through whose weights gradients must flow, and the output.
 struct Case {

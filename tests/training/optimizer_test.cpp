@@ -15,9 +15,9 @@
 namespace fedstill {
 namespace {
 
-using testing::random_tensor;
-using testing::small_net;
-using testing::values;
+using tests::random_tensor;
+using tests::small_net;
+using tests::values;
 
 void set_gradients(Executor& executor, std::uint64_t seed) {
   for (auto& p : executor.parameters()) {

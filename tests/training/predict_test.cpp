@@ -37,7 +37,7 @@ const Normalisation kPlain{{0.3F, 0.4F, 0.5F}, {0.2F, 0.3F, 0.4F}};
 // Moves the running statistics off their start, so that folding has something to do.
 Graph lived_in(std::string_view name, const ImageShape& shape) {
   Executor executor(make_model(name, shape, 10, 1));
-  executor.run(testing::random_tensor({8, shape.channels, shape.height, shape.width}, 1),
+  executor.run(tests::random_tensor({8, shape.channels, shape.height, shape.width}, 1),
                executor.graph().output("logits"), Mode::kTrain, 1);
   return executor.snapshot();
 }
@@ -68,7 +68,7 @@ TEST(Predict, EqualsTheUnfoldedGraphInEvalMode) {
 }
 
 TEST(Predict, GivesSeveralOutputsInTheOrderAskedFor) {
-  const Graph graph = testing::every_operator_graph(4);
+  const Graph graph = tests::every_operator_graph(4);
   const ImageView images = noise(5, {.channels = 4, .height = 11, .width = 9});
   const Normalisation plain{{0, 0, 0, 0}, {1, 1, 1, 1}};
   const std::array<std::string, 4> outputs{"scores", "features", "logits", "scores"};
@@ -80,8 +80,8 @@ TEST(Predict, GivesSeveralOutputsInTheOrderAskedFor) {
     for (const std::uint8_t pixel : images.image(i))
       sample.push_back(static_cast<float>(pixel) / 255.0F);
     for (std::size_t o = 0; o < outputs.size(); ++o) {
-      const auto expected = testing::naive_output(graph, sample, outputs[o]);
-      const auto row = testing::values(found[o][i]);
+      const auto expected = tests::naive_output(graph, sample, outputs[o]);
+      const auto row = tests::values(found[o][i]);
       ASSERT_EQ(row.size(), expected.size());
       for (std::size_t j = 0; j < row.size(); ++j)
         EXPECT_NEAR(row[j], expected[j], 1e-4) << outputs[o];
@@ -93,7 +93,7 @@ TEST(Predict, ResultsMayEnterALoss) {
   const std::array<std::string, 1> outputs{"logits"};
   const auto found = predict(make_model("mlp", {.channels = 3, .height = 16, .width = 16}, 10, 1),
                              outputs, noise(4, {.channels = 3, .height = 16, .width = 16}), kPlain);
-  at::Tensor weight = testing::random_tensor({4, 10}, 1).set_requires_grad(true);
+  at::Tensor weight = tests::random_tensor({4, 10}, 1).set_requires_grad(true);
   at::mul(weight, found[0]).sum().backward();
   EXPECT_TRUE(at::equal(weight.grad(), found[0]));
 }
@@ -118,7 +118,7 @@ TEST(Predict, RefusesWhatDoesNotFit) {
 }
 
 TEST(Accuracy, CountsRowsWhoseLargestEntryIsTheLabel) {
-  const at::Tensor scores = testing::random_tensor({3, 2}, 1).zero_();
+  const at::Tensor scores = tests::random_tensor({3, 2}, 1).zero_();
   scores[0][1].fill_(1.0F);
   scores[1][0].fill_(1.0F);
   scores[2][1].fill_(1.0F);

@@ -12,8 +12,8 @@
 namespace fedstill {
 namespace {
 
-using testing::ToyBatches;
-using testing::values;
+using tests::ToyBatches;
+using tests::values;
 
 // A graph as the cpu can have one: it keeps the work and does it again. Like the device's it runs
 // nothing while it records, so that work which depends on more than its memory is found out.
@@ -139,7 +139,7 @@ TEST(RecordedStep, ABatchOfAnotherShapeIsNotReplayed) {
   RecordedStep step([&](const Batch& batch) { seen.push_back(batch.images.size(0)); },
                     [&] { return std::make_unique<KeptWork>(replays); });
   const auto batch_of = [](std::int64_t images) {
-    return Batch{testing::random_tensor({images, 2}, 1), testing::random_tensor({images}, 2)};
+    return Batch{tests::random_tensor({images, 2}, 1), tests::random_tensor({images}, 2)};
   };
   for (const std::int64_t images : {4, 4, 4, 4, 3, 4}) step.run(batch_of(images));
   EXPECT_EQ(seen, (std::vector<std::int64_t>{4, 4, 4, 4, 3, 4}));

@@ -15,7 +15,7 @@
 namespace fedstill {
 namespace {
 
-using testing::random_tensor;
+using tests::random_tensor;
 
 constexpr std::int64_t kChannels = 3;
 constexpr double kEpsilon = 1e-5;
@@ -48,16 +48,16 @@ void expect_close(const at::Tensor& a, const at::Tensor& b, double tolerance, co
       << what;
 }
 
-struct Case {
+struct BatchNormCase {
   std::vector<std::int64_t> parts;  // images of each rank
   std::vector<std::int64_t> image;  // behind the channels
   float offset;
 };
 
-class SharedBatchNorm : public ::testing::TestWithParam<Case> {};
+class SharedBatchNorm : public ::testing::TestWithParam<BatchNormCase> {};
 
 TEST_P(SharedBatchNorm, IsThatOfOneRankWithAllImages) {
-  const Case& given = GetParam();
+  const BatchNormCase& given = GetParam();
   std::int64_t count = 0;
   for (const std::int64_t part : given.parts) count += part;
   std::vector<std::int64_t> shape{count, kChannels};
@@ -105,9 +105,11 @@ TEST_P(SharedBatchNorm, IsThatOfOneRankWithAllImages) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, SharedBatchNorm,
-                         ::testing::Values(Case{{8}, {5, 5}, 0.0F}, Case{{4, 4}, {5, 5}, 0.0F},
-                                           Case{{1, 7, 2}, {4, 4}, 0.0F}, Case{{1, 1, 1}, {}, 0.0F},
-                                           Case{{4, 4}, {5, 5}, 100.0F}));
+                         ::testing::Values(BatchNormCase{{8}, {5, 5}, 0.0F},
+                                           BatchNormCase{{4, 4}, {5, 5}, 0.0F},
+                                           BatchNormCase{{1, 7, 2}, {4, 4}, 0.0F},
+                                           BatchNormCase{{1, 1, 1}, {}, 0.0F},
+                                           BatchNormCase{{4, 4}, {5, 5}, 100.0F}));
 
 }  // namespace
 }  // namespace fedstill

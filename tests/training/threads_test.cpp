@@ -23,8 +23,8 @@ const auto* const kOneThread = ::testing::AddGlobalTestEnvironment(new OneThread
 
 Graph trained(std::uint64_t seed) {
   set_thread_count(1);
-  Executor executor(testing::small_net(seed));
-  testing::ToyBatches source;
+  Executor executor(tests::small_net(seed));
+  tests::ToyBatches source;
   const int logits = executor.graph().output("logits");
   fit(executor, std::span(&logits, 1), source, cross_entropy(), {.epochs = 3, .seed = seed});
   return executor.snapshot();
@@ -53,11 +53,11 @@ TEST(Threads, TwoThreadsGiveTheSameBitsEveryTime) {
     set_thread_count(2);
     Executor executor(make_model("cnn3", {}, 10, 1));
     const int logits = executor.graph().output("logits");
-    const at::Tensor images = testing::random_tensor({32, 1, 28, 28}, 1);
+    const at::Tensor images = tests::random_tensor({32, 1, 28, 28}, 1);
     executor.run(images, logits, Mode::kTrain).square().sum().backward();
     const at::Tensor gradient = executor.parameters()[0].value.grad().clone();
     set_thread_count(1);
-    return testing::values(gradient);
+    return tests::values(gradient);
   };
   EXPECT_EQ(run(), run());
 }

@@ -11,7 +11,7 @@
 #include "model/random.h"
 #include "training/batch_source.h"
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 inline at::Tensor random_tensor(std::vector<std::int64_t> shape, std::uint64_t seed,
                                 float deviation = 1.0F) {
@@ -61,4 +61,4 @@ class ToyBatches : public BatchSource {
   std::int64_t steps_, batch_;
 };
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

@@ -19,13 +19,13 @@ namespace {
 using mpi::ChannelOptions;
 using mpi::Channels;
 
-constexpr std::chrono::milliseconds kLong{60'000};
+constexpr std::chrono::milliseconds kPatience{60'000};
 
 ConnectedEnds connect_over_mpi(const FrameLimits& limits, std::size_t piece_bytes) {
   ChannelOptions options;
   options.limits = limits;
   options.piece_bytes = piece_bytes;
-  options.linger = kLong;
+  options.linger = kPatience;
   const auto exchange = std::make_shared<mpi::Exchange>(options);
   mpi::Exchange::Line& first = exchange->open(0, true);
   mpi::Exchange::Line& second = exchange->open(0, false);
@@ -58,7 +58,7 @@ TEST(MpiChannel, AHeadThatIsNoneIsDamage) {
   for (const std::size_t bytes : {0, 27, 1000}) {
     const ConnectedEnds ends = connect_over_mpi({}, 1000);
     ends.inject_into_second(some_bytes(bytes));
-    EXPECT_THROW(static_cast<void>(ends.second->receive(kLong)), DecodeError) << bytes;
+    EXPECT_THROW(static_cast<void>(ends.second->receive(kPatience)), DecodeError) << bytes;
   }
 }
 
@@ -66,8 +66,8 @@ TEST(MpiChannel, FramesBeforeTheDamageStillArrive) {
   const ConnectedEnds ends = connect_over_mpi({}, 1000);
   ends.first->send(chunk_frame(1, some_bytes(10)));
   ends.inject_into_second(some_bytes(100));
-  EXPECT_EQ(ends.second->receive(kLong)->body, some_bytes(10));
-  EXPECT_THROW(static_cast<void>(ends.second->receive(kLong)), DecodeError);
+  EXPECT_EQ(ends.second->receive(kPatience)->body, some_bytes(10));
+  EXPECT_THROW(static_cast<void>(ends.second->receive(kPatience)), DecodeError);
 }
 
 // The ranks of one job, in lockstep from test to test.
@@ -95,11 +95,11 @@ TEST_F(MpiRanks, RankZeroTalksToEach) {
   EXPECT_EQ(channels_.to_ranks.size(), first() ? static_cast<std::size_t>(size_) : 0);
   up().send(chunk_frame(static_cast<std::uint64_t>(rank_), some_bytes(5)));
   for (int rank = 0; first() && rank < size_; ++rank) {
-    EXPECT_EQ(std::get<BlobChunk>(down(rank).receive(kLong)->message).offset,
+    EXPECT_EQ(std::get<BlobChunk>(down(rank).receive(kPatience)->message).offset,
               static_cast<std::uint64_t>(rank));
     down(rank).send(chunk_frame(7, some_bytes(6)));
   }
-  EXPECT_EQ(up().receive(kLong)->body, some_bytes(6));
+  EXPECT_EQ(up().receive(kPatience)->body, some_bytes(6));
 }
 
 TEST_F(MpiRanks, BodiesTravelInPieces) {
@@ -110,7 +110,7 @@ TEST_F(MpiRanks, BodiesTravelInPieces) {
   const auto body = some_bytes(3'000'001);
   if (!first()) up().send(chunk_frame(1, body));
   for (int rank = 1; first() && rank < size_; ++rank) {
-    EXPECT_TRUE(down(rank).receive(kLong)->body == body);
+    EXPECT_TRUE(down(rank).receive(kPatience)->body == body);
   }
 }
 
@@ -120,14 +120,14 @@ TEST_F(MpiRanks, ABodyOverTheLimitIsTakenAwayAndEndsOneConversation) {
   open(options);
   if (rank_ == 1) {
     up().send(chunk_frame(1, some_bytes(20'000'000)));
-    EXPECT_THROW(static_cast<void>(up().receive(kLong)), ChannelClosed);
+    EXPECT_THROW(static_cast<void>(up().receive(kPatience)), ChannelClosed);
   }
   if (rank_ > 1) up().send(chunk_frame(1, some_bytes(1000)));
   if (first()) {
-    EXPECT_THAT([&] { static_cast<void>(down(1).receive(kLong)); },
+    EXPECT_THAT([&] { static_cast<void>(down(1).receive(kPatience)); },
                 testing::ThrowsMessage<DecodeError>(
                     testing::HasSubstr("[mpi channel] rank 1: [frame] body bytes")));
-    for (int rank = 2; rank < size_; ++rank) EXPECT_TRUE(down(rank).receive(kLong));
+    for (int rank = 2; rank < size_; ++rank) EXPECT_TRUE(down(rank).receive(kPatience));
   }
 }
 
@@ -136,11 +136,11 @@ TEST_F(MpiRanks, AHeadOverTheLimitIsDamage) {
   if (first()) options.limits.max_metadata_bytes = 100;
   open(options);
   for (int rank = 1; first() && rank < size_; ++rank) {
-    EXPECT_THROW(static_cast<void>(down(rank).receive(kLong)), DecodeError);
+    EXPECT_THROW(static_cast<void>(down(rank).receive(kPatience)), DecodeError);
   }
   if (first()) return;
   up().send({Leave{std::string(1000, 'x')}, {}});
-  EXPECT_THROW(static_cast<void>(up().receive(kLong)), ChannelClosed);
+  EXPECT_THROW(static_cast<void>(up().receive(kPatience)), ChannelClosed);
 }
 
 TEST_F(MpiRanks, WhoeverClosesIsNotWaitedFor) {
@@ -166,7 +166,7 @@ TEST_F(MpiRanks, BlobsGoOnWhereTheyWere) {
     std::map<int, std::unique_ptr<BlobWriter>> writers;
     const std::span all(bytes);
     for (int rank = 1; rank < size_; ++rank) {
-      const auto offer = std::get<BlobOffer>(down(rank).receive(kLong)->message);
+      const auto offer = std::get<BlobOffer>(down(rank).receive(kPatience)->message);
       writers[rank] = std::make_unique<BlobWriter>(store, BlobInfo{offer.sha256, offer.bytes},
                                                    "rank-" + std::to_string(rank));
       if (rank == 1) writers[rank]->append(0, all.first(2'000'000));
@@ -174,7 +174,7 @@ TEST_F(MpiRanks, BlobsGoOnWhereTheyWere) {
     }
     for (int rank = 1; rank < size_; ++rank) {
       while (writers[rank]->state() == BlobWriter::State::kOpen) {
-        const auto chunk = down(rank).receive(kLong);
+        const auto chunk = down(rank).receive(kPatience);
         writers[rank]->append(std::get<BlobChunk>(chunk->message).offset, chunk->body);
       }
       EXPECT_EQ(writers[rank]->state(), BlobWriter::State::kComplete);
@@ -187,7 +187,7 @@ TEST_F(MpiRanks, BlobsGoOnWhereTheyWere) {
                static_cast<std::streamsize>(bytes.size()));
     const BlobInfo blob{sha256_hex(bytes), bytes.size()};
     up().send({BlobOffer{blob.sha256, blob.bytes, "update"}, {}});
-    const auto request = std::get<BlobRequest>(up().receive(kLong)->message);
+    const auto request = std::get<BlobRequest>(up().receive(kPatience)->message);
     EXPECT_EQ(request.offset, rank_ == 1 ? 2'000'000U : 0U);
     BlobSender sender(file, blob, request.offset);
     while (const auto chunk = sender.next_chunk()) up().send(*chunk);
@@ -202,7 +202,7 @@ TEST_F(MpiRanks, WhoWaitsSleeps) {
     EXPECT_LT(cpu_seconds() - before, 0.25);  // a spinning rank uses 1; docs/results.md has more
     for (int rank = 1; rank < size_; ++rank) down(rank).close();
   } else {  // does not spin in a barrier meanwhile
-    EXPECT_THROW(static_cast<void>(up().receive(kLong)), ChannelClosed);
+    EXPECT_THROW(static_cast<void>(up().receive(kPatience)), ChannelClosed);
   }
 }
 

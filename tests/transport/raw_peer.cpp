@@ -24,9 +24,9 @@ void require(bool holds, const char* what) {
   if (!holds) throw std::runtime_error(std::string("[raw peer] ") + what);
 }
 
-bool wait_for_input(int descriptor, int milliseconds) {
+bool wait_for_input(int descriptor, int patience) {
   pollfd entry{descriptor, POLLIN, 0};
-  return ::poll(&entry, 1, milliseconds) > 0;
+  return ::poll(&entry, 1, patience) > 0;
 }
 
 }  // namespace
@@ -77,9 +77,7 @@ bool RawSocket::is_closed_by_peer() {
   return false;
 }
 
-bool RawSocket::has_input(int milliseconds) const {
-  return wait_for_input(descriptor_, milliseconds);
-}
+bool RawSocket::has_input(int patience) const { return wait_for_input(descriptor_, patience); }
 
 void RawSocket::reset() {
   const linger abortive{1, 0};

@@ -7,7 +7,7 @@
 namespace fedstill {
 namespace {
 
-constexpr std::chrono::seconds kLong{60};
+constexpr std::chrono::seconds kQuietAtMost{60};
 constexpr std::size_t kMaxInbox = 4;  // then the peer is held back
 constexpr std::size_t kMaxQueuedBytes = std::size_t{16} << 20;
 
@@ -30,7 +30,7 @@ void ServerChannel::send(const Frame& frame) {
 
 std::optional<Frame> ServerChannel::receive(std::chrono::milliseconds wait) {
   std::unique_lock lock(state_->mutex);
-  state_->changed.wait_until(lock, after(std::min<std::chrono::milliseconds>(wait, kLong)),
+  state_->changed.wait_until(lock, after(std::min<std::chrono::milliseconds>(wait, kQuietAtMost)),
                              [&] { return state_->is_closed || !state_->inbox.empty(); });
   if (state_->is_closed_here) throw ChannelClosed("[server channel] closed on this side");
   if (!state_->inbox.empty()) {
@@ -69,7 +69,7 @@ struct TestServer::Shared {
   template <typename T>
   T next(std::deque<T>& queue, const char* what) {
     std::unique_lock lock(mutex);
-    if (!changed.wait_for(lock, kLong, [&] { return !queue.empty(); })) {
+    if (!changed.wait_for(lock, kQuietAtMost, [&] { return !queue.empty(); })) {
       throw std::runtime_error(std::string("[test server] no ") + what + " in a minute");
     }
     T first = std::move(queue.front());
@@ -139,7 +139,7 @@ std::unique_ptr<ServerChannel> TestServer::accept_or_refusal() {
   {
     std::unique_lock lock(shared_->mutex);
     shared_->changed.wait_for(
-        lock, kLong, [&] { return !shared_->opened.empty() || !shared_->refusals.empty(); });
+        lock, kQuietAtMost, [&] { return !shared_->opened.empty() || !shared_->refusals.empty(); });
     if (!shared_->refusals.empty()) {
       const std::string why = shared_->refusals.front();
       shared_->refusals.pop_front();

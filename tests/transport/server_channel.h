@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -11,6 +12,10 @@
 #include "transport/tls/server.h"
 
 namespace fedstill {
+
+inline constexpr std::chrono::milliseconds kLong{60'000};
+
+inline Frame hello() { return {Join{"site-1", "cnn3", 1}, {}}; }
 
 // A server's connection as a channel, so that the suite every channel must pass also holds the
 // server against its contract.

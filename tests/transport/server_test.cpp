@@ -16,15 +16,12 @@ namespace {
 
 using std::chrono::milliseconds;
 using testing::HasSubstr;
-constexpr milliseconds kLong{60'000};
 
 ServerOptions quick_options() {
   ServerOptions options;
   options.limits.close_timeout = milliseconds{400};
   return options;
 }
-
-Frame hello() { return {Join{"site-1", "cnn3", 1}, {}}; }
 
 std::unique_ptr<NetworkChannel> connect(std::uint16_t port, const DialOptions& how = {}) {
   return dial_plain({"127.0.0.1", port}, how);

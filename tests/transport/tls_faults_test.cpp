@@ -16,9 +16,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using testing::HasSubstr;
-constexpr milliseconds kLong{60'000}, kShort{40};
-
-Frame hello() { return {Join{"site-1", "cnn3", 1}, {}}; }
+constexpr milliseconds kShort{40};
 
 class TlsFaults : public testing::Test {
  protected:

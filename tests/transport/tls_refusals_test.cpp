@@ -17,9 +17,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using testing::HasSubstr;
-constexpr milliseconds kLong{60'000};
-
-Frame hello() { return {Join{"site-1", "cnn3", 1}, {}}; }
 
 class TlsRefusals : public testing::Test {
  protected:

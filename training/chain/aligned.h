@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <vector>
 
@@ -25,5 +26,7 @@ struct CacheLineAllocator {
 
 template <typename T>
 using Aligned = std::vector<T, CacheLineAllocator<T>>;
+
+inline std::size_t size_of(std::int64_t count) { return static_cast<std::size_t>(count); }
 
 }  // namespace fedstill::chain

@@ -6,8 +6,6 @@
 namespace fedstill::chain {
 namespace {
 
-std::size_t size_of(std::int64_t count) { return static_cast<std::size_t>(count); }
-
 // logits [classes] → the gradient of the cross-entropy / rows, in place of d; returns the loss.
 double cross_entropy(const float* logits, std::int64_t classes, std::int32_t label,
                      std::int64_t rows, float* d) {

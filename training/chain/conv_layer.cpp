@@ -8,8 +8,6 @@ namespace {
 constexpr std::int64_t kBandFloats =
     5 * 1024;  // of the image: half a first-level cache with its gradient
 
-std::size_t size_of(std::int64_t count) { return static_cast<std::size_t>(count); }
-
 }  // namespace
 
 ConvLayer::ConvLayer(const ConvStage& stage, const Kernels& kernels, std::int64_t batch)

@@ -10,7 +10,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // What one connection may move before the others get their turn.
-constexpr std::size_t kTurnBytes = std::size_t{1} << 20;
+constexpr std::size_t kConnectionTurnBytes = std::size_t{1} << 20;
 
 }  // namespace
 
@@ -21,7 +21,7 @@ void ServerConnection::read_again() {
 
 void ServerConnection::read() {
   if (phase_ != Phase::kOpen || is_delivering_ || is_paused_ || will_read_) return;
-  std::size_t budget = kTurnBytes;
+  std::size_t budget = kConnectionTurnBytes;
   try {
     while (budget > 0) {
       if (!read_once(budget)) return;
@@ -103,7 +103,7 @@ void ServerConnection::write_again() {
 void ServerConnection::write() {
   const bool may_write = phase_ == Phase::kOpen || phase_ == Phase::kFlushing;
   if (!may_write || will_write_) return;
-  std::size_t budget = kTurnBytes;
+  std::size_t budget = kConnectionTurnBytes;
   try {
     while (budget > 0) {
       if (!write_once(budget)) return;

@@ -15,7 +15,7 @@ namespace {
 
 // Enough records for one system call to be cheap, few enough to stay in the cache.
 constexpr std::size_t kFlushBytes = 128 * 1024;
-constexpr std::size_t kPieceBytes = 64 * 1024;
+constexpr std::size_t kWireBytes = 64 * 1024;
 constexpr std::size_t kSmallBytes = 16 * 1024;
 // Handshake messages after the handshake, key updates mostly, with no data between: each costs more
 // to process than to send.
@@ -155,7 +155,7 @@ std::size_t TlsWire::encrypt(std::span<const std::byte> bytes) {
   ERR_clear_error();
   std::size_t count = 0;
   const int result =
-      SSL_write_ex(ssl_.get(), bytes.data(), std::min(bytes.size(), kPieceBytes), &count);
+      SSL_write_ex(ssl_.get(), bytes.data(), std::min(bytes.size(), kWireBytes), &count);
   if (result != 1) {
     need_after(result);
     throw WireError("[tls] cannot encrypt yet");  // renegotiation is off: nothing to wait for
@@ -166,7 +166,7 @@ std::size_t TlsWire::encrypt(std::span<const std::byte> bytes) {
 Progress TlsWire::write(const std::array<std::span<const std::byte>, 2>& pieces) {
   Progress progress;
   const std::size_t size = pieces[0].size() + pieces[1].size();
-  if (size > kSmallBytes) records_.reserve(kFlushBytes + 2 * kPieceBytes);  // once, not by doubling
+  if (size > kSmallBytes) records_.reserve(kFlushBytes + 2 * kWireBytes);  // once, not by doubling
   for (std::span<const std::byte> piece : pieces) {
     while (!piece.empty()) {
       if (records_.size() - sent_ >= kFlushBytes) {

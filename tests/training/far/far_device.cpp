@@ -28,7 +28,7 @@
 #include <mutex>
 #include <utility>
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 namespace {
 
 constexpr auto kFar = c10::DeviceType::PrivateUse1;
@@ -283,4 +283,4 @@ std::int64_t far_looks() { return looks; }
 
 std::int64_t take_far_peak() { return memory().take_most(); }
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests

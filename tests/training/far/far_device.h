@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace fedstill::testing {
+namespace fedstill::tests {
 
 // A device for LibTorch whose memory the host cannot touch: its addresses are mapped to nothing, so
 // that code which reads a device's tensors behind LibTorch's back is killed, and tensors of two
@@ -17,4 +17,4 @@ std::int64_t far_looks();                 // values that the host has asked it f
 // The most bytes that were in use at once since the last call, beyond those that still are.
 std::int64_t take_far_peak();
 
-}  // namespace fedstill::testing
+}  // namespace fedstill::tests
