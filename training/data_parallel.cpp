@@ -15,16 +15,16 @@ ElementType element_type_of(at::ScalarType type) {
   return type == at::kLong ? ElementType::kInt64 : ElementType::kFloat32;
 }
 
-Elements elements_of(const at::Tensor& dense) {
-  return {dense.mutable_data_ptr(), static_cast<std::size_t>(dense.numel()),
-          element_type_of(dense.scalar_type())};
-}
-
 std::size_t bytes_of(const at::Tensor& value) {
   return static_cast<std::size_t>(value.numel()) * sizeof(float);
 }
 
 }  // namespace
+
+Elements elements_of(const at::Tensor& dense) {
+  return {dense.mutable_data_ptr(), static_cast<std::size_t>(dense.numel()),
+          element_type_of(dense.scalar_type())};
+}
 
 class GradientBuckets::Hook : public torch::autograd::PostAccumulateGradHook {
  public:

@@ -32,6 +32,9 @@ struct DataParallel {
   int ranks() const { return group == nullptr ? 1 : group->size(); }
 };
 
+// A dense float32, bfloat16 or int64 tensor's memory as what a group exchanges.
+Elements elements_of(const at::Tensor& dense);
+
 // The gradients of the trained parameters in flat buckets, from the last parameter to the first as
 // backward finds them; a parameter's gradient is a view into its bucket. All ranks start the
 // buckets' reductions in this one order, whatever the order their gradients come in (Li et al.

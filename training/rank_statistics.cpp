@@ -5,14 +5,6 @@
 #include <ATen/ops/empty.h>
 
 namespace fedstill {
-namespace {
-
-Elements floats_of(const at::Tensor& dense) {
-  return {dense.mutable_data_ptr<float>(), static_cast<std::size_t>(dense.numel()),
-          ElementType::kFloat32};
-}
-
-}  // namespace
 
 RankStatistics::RankStatistics(std::span<Executor::Parameter> parameters,
                                const DataParallel& parallel)
@@ -25,7 +17,7 @@ RankStatistics::RankStatistics(std::span<Executor::Parameter> parameters,
 
 void RankStatistics::gather() {
   const at::Tensor row = mine();
-  parallel_.group->all_gather(floats_of(row), floats_of(rows_)).wait();
+  parallel_.group->all_gather(elements_of(row), elements_of(rows_)).wait();
 }
 
 void RankStatistics::take() {

@@ -16,6 +16,7 @@
 #include "launch/stages/clients.h"
 #include "launch/stages/rounds.h"
 #include "launch/stages/student.h"
+#include "training/data_parallel.h"
 #include "training/fit.h"
 #include "training/threads.h"
 
@@ -23,11 +24,6 @@ namespace fedstill {
 namespace {
 
 using nlohmann::json;
-
-Elements elements_of(const at::Tensor& dense) {
-  return {dense.mutable_data_ptr<float>(), static_cast<std::size_t>(dense.numel()),
-          ElementType::kFloat32};
-}
 
 const ImageView& images_of(const Material& material, bool test_images) {
   return test_images ? material.test : material.pool.images;

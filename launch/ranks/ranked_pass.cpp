@@ -11,6 +11,7 @@
 #include "launch/ranks/say.h"
 #include "launch/ranks/teacher_cost.h"
 #include "launch/stages/worker_pool.h"
+#include "training/data_parallel.h"
 #include "training/device.h"
 
 namespace fedstill {
@@ -21,11 +22,6 @@ using nlohmann::json;
 // Planned together, and so in memory together. More would be cut no better: with one already the
 // parts are equal up to a block.
 constexpr std::size_t kTeachersPerHand = 2;
-
-Elements elements_of(const at::Tensor& dense) {
-  return {dense.mutable_data_ptr<float>(), static_cast<std::size_t>(dense.numel()),
-          ElementType::kFloat32};
-}
 
 std::vector<std::int64_t> open_clients(const PredictionCache& cache) {
   std::vector<std::int64_t> open;
