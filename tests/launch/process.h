@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -103,6 +104,7 @@ class Process {
   }
 
   [[noreturn]] void become(std::string program, const std::vector<std::string>& arguments) const {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that is killed leaves nobody behind
     redirect("out", STDOUT_FILENO);
     redirect("err", STDERR_FILENO);
     std::vector<char*> argv{program.data()};
