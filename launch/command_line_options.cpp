@@ -35,7 +35,7 @@ void add_device(CLI::App& app, std::string& device) {
       return error.what();
     }
   };
-  app.add_option("--device", device, "where to train: cpu, cuda or cuda:N (default: cpu)")
+  app.add_option("--device", device, "where to compute: cpu, cuda or cuda:N (default: cpu)")
       ->check(CLI::Validator(check, "DEVICE"));
 }
 

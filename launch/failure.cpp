@@ -54,7 +54,8 @@ std::string job_hint(const std::string& what) {
 
 std::string data_hint(const std::string& what) {
   const bool is_image = what.starts_with("[png]") || what.starts_with("[predict]");
-  return is_image ? "is it a PNG or IDX image file?" : "check data.source, or the file";
+  return is_image ? "is it a PNG or IDX image file, of the size that the bundle was made for?"
+                  : "check data.source, or the file";
 }
 
 const Failure kOutOfMemory{ExitCode::kIo, "out of memory",

@@ -15,6 +15,8 @@
 namespace fedstill {
 namespace {
 
+std::int64_t kilobytes(std::int64_t bytes) { return (bytes + 500) / 1000; }
+
 using nlohmann::json;
 
 json json_of(const std::optional<double>& value) { return value ? json(*value) : json(nullptr); }
@@ -190,9 +192,8 @@ std::string summary_text(const json& report) {
               printable(student.at("architecture")) + ", " + grouped(student.at("parameters")) +
                   " parameters");
   out += line("bundle", bundle.at("test_accuracy"),
-              printable(bundle.at("scheme")) + ", " +
-                  grouped(bundle.at("bytes").get<std::int64_t>() / 1000) + " kB instead of " +
-                  grouped(bundle.at("float_bytes").get<std::int64_t>() / 1000) + " kB");
+              printable(bundle.at("scheme")) + ", " + grouped(kilobytes(bundle.at("bytes"))) +
+                  " kB instead of " + grouped(kilobytes(bundle.at("float_bytes"))) + " kB");
   out.append("\n").append(duration_text(seconds)).append(", peak memory ");
   out += grouped(report.at("peak_rss_bytes").get<std::int64_t>() / 1'000'000) + " MB\nStudent " +
          printable(student.at("sha256")) + "\nReport  " + printable(report.at("run")) +

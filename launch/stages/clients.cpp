@@ -147,8 +147,9 @@ void announce(const Run& run, const std::vector<ClientPlan>& plans) {
                      plan.architecture + ", " + grouped(plan.task.shard.images.count()) + " images",
                      plan.load.images()});
   }
-  run.progress.begin_stage("training " + std::to_string(plans.size()) + " clients",
-                           std::move(tasks));
+  run.progress.begin_stage(
+      "training " + std::to_string(plans.size()) + (plans.size() == 1 ? " client" : " clients"),
+      std::move(tasks));
 }
 
 // The last clients lie.
