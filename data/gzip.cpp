@@ -33,7 +33,9 @@ void check_limit(std::size_t size, std::size_t max_bytes, std::string_view origi
 std::size_t claimed_length(const std::vector<std::uint8_t>& bytes) {
   std::size_t claimed = 0;
   if (bytes.size() >= kLengthBytes) {
-    for (std::size_t i = 1; i <= kLengthBytes; ++i) claimed = claimed << 8 | bytes.end()[-i];
+    for (std::size_t i = 1; i <= kLengthBytes; ++i) {
+      claimed = claimed << 8 | bytes[bytes.size() - i];
+    }
   }
   return std::clamp(claimed, kLeastOutput, kLeastOutput + bytes.size() * kMostExpansion);
 }

@@ -60,7 +60,7 @@ class Baseline {
     const Graph model = model_.engine->unflatten(weights_);
     const std::vector<std::byte> bytes = encode_model(model);
     write_file_atomically(run_.folder.file("model.safetensors"), bytes);
-    const json result = describe(total_cost(model).parameters, sha256_hex(bytes));
+    json result = describe(total_cost(model).parameters, sha256_hex(bytes));
     write_file_atomically(run_.folder.file("accuracy.svg"), picture());
     write_file_atomically(run_.folder.file("fedavg.json"), json_text(result, 1) + "\n");
     forget(done());

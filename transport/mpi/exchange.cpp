@@ -12,7 +12,7 @@
 namespace fedstill::mpi {
 namespace {
 
-constexpr std::chrono::microseconds kSpin{50};     // a small frame's time; a yield can cost more
+constexpr std::chrono::microseconds kSpin{50};       // a small frame's time; a yield can cost more
 constexpr std::chrono::microseconds kPatience{200};  // a chunk on its way comes within it
 constexpr std::chrono::nanoseconds kLongestNap = std::chrono::milliseconds(2);
 // Who asks one channel after the other, without waiting, looks once for all of them.
