@@ -11,6 +11,7 @@
 
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
+#include "model/text_file.h"
 #include "transport/message.h"
 
 namespace fedstill {
@@ -35,9 +36,9 @@ std::string blob_text(const BlobInfo& blob) {
 
 ClientStore::State read_state(const fs::path& file) {
   if (!fs::exists(file)) return {};
-  const auto bytes = read_file(file, kMaxStateBytes);
+  const std::string text = read_text(file, kMaxStateBytes);
   try {
-    return decode_client_state({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    return decode_client_state(text);
   } catch (const DecodeError& error) {
     throw DecodeError(file.string() + ": " + error.what());
   }

@@ -13,7 +13,6 @@ namespace fedstill {
 namespace {
 
 constexpr int kDealAttempts = 1000;
-constexpr int kMaxClients = 1'000'000;
 
 // Parts of the key, so that no two draws of a split share their randomness.
 enum Purpose : std::uint64_t { kDeal = 1, kScheme = 2, kOrder = 3 };
@@ -59,9 +58,9 @@ void check_counts(const SplitOptions& options, std::int64_t images) {
 }
 
 void check_clients(const SplitOptions& options) {
-  if (options.clients < 1 || options.clients > kMaxClients) {
+  if (options.clients < 1 || options.clients > kMaxSplitClients) {
     refuse_split("found " + std::to_string(options.clients) + " clients, expected 1 to " +
-                 std::to_string(kMaxClients));
+                 std::to_string(kMaxSplitClients));
   }
   if (options.minimum < 1) {
     refuse_split("found a minimum of " + std::to_string(options.minimum) +

@@ -10,6 +10,8 @@
 
 namespace fedstill {
 
+inline constexpr int kMaxSplitClients = 1'000'000;
+
 // How the training images are dealt out.
 // - iid: every client the same distribution.
 // - dirichlet: class-wise; each class is cut in Dirichlet(alpha) shares over the clients, and a

@@ -12,6 +12,7 @@
 #include "model/decode_error.h"
 #include "model/named_file.h"
 #include "model/sha256.h"
+#include "model/text_file.h"
 
 namespace fedstill {
 namespace {
@@ -22,7 +23,6 @@ using IndexList = std::vector<std::int64_t>;
 constexpr std::string_view kFormat = "fedstill.split";
 constexpr std::uint64_t kSplitVersion = 1;
 constexpr std::size_t kMaxSplitFileBytes = std::size_t{1} << 30;
-constexpr std::size_t kMaxFileClients = 1'000'000;
 constexpr std::uint64_t kMaxIndex = (std::uint64_t{1} << 40) - 1;
 
 [[noreturn]] void refuse_file(const std::string& what) { throw DecodeError("[split] " + what); }
@@ -167,7 +167,9 @@ bool SplitReader::start_array(std::size_t /*size*/) {
   if (key_ == kPool) list_ = &split_.pool;
   if (key_ == kValidation) list_ = &split_.validation;
   if (key_ == kClients && depth_ == 2) {
-    if (split_.clients.size() == kMaxFileClients) refuse_file("found more than 1000000 clients");
+    if (std::ssize(split_.clients) == kMaxSplitClients) {
+      refuse_file("found more than " + std::to_string(kMaxSplitClients) + " clients");
+    }
     list_ = &split_.clients.emplace_back();
   }
   return true;
@@ -229,10 +231,8 @@ Split decode_split(std::string_view json) {
 }
 
 Split read_split(const std::filesystem::path& path) {
-  const std::vector<std::byte> bytes = read_file(path, kMaxSplitFileBytes);
-  return decode_named(path, [&] {
-    return decode_split({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-  });
+  const std::string text = read_text(path, kMaxSplitFileBytes);
+  return decode_named(path, [&] { return decode_split(text); });
 }
 
 }  // namespace fedstill

@@ -27,16 +27,8 @@ void add_assignments(CLI::App& app, std::vector<std::string>& assignments) {
 }
 
 void add_device(CLI::App& app, std::string& device) {
-  const auto check = [](const std::string& name) -> std::string {
-    try {
-      parse_device(name);
-      return "";
-    } catch (const std::invalid_argument& error) {
-      return error.what();
-    }
-  };
   app.add_option("--device", device, "where to compute: cpu, cuda or cuda:N (default: cpu)")
-      ->check(CLI::Validator(check, "DEVICE"));
+      ->check(checked_by(parse_device, "DEVICE"));
 }
 
 void add_identity(CLI::App& app, std::filesystem::path& identity) {

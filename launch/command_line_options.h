@@ -1,11 +1,27 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <CLI/Validators.hpp>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace fedstill {
+
+// Refuses what parse does not take, with the words of its std::invalid_argument.
+template <typename Parse>
+CLI::Validator checked_by(Parse parse, const std::string& name) {
+  return {[parse](const std::string& text) -> std::string {
+            try {
+              parse(text);
+              return "";
+            } catch (const std::invalid_argument& error) {
+              return error.what();
+            }
+          },
+          name};
+}
 
 // Options that several commands have, with the same words everywhere.
 void add_json(CLI::App& app, bool& json);

@@ -10,17 +10,7 @@
 namespace fedstill {
 namespace {
 
-CLI::Validator an_endpoint() {
-  const auto check = [](const std::string& text) -> std::string {
-    try {
-      parse_endpoint(text);
-      return "";
-    } catch (const std::invalid_argument& error) {
-      return error.what();
-    }
-  };
-  return CLI::Validator(check, "HOST:PORT");
-}
+CLI::Validator an_endpoint() { return checked_by(parse_endpoint, "HOST:PORT"); }
 
 CLI::Validator a_rate() { return CLI::Range(std::int64_t{1024}, std::int64_t{1} << 50); }
 

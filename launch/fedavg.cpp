@@ -20,11 +20,11 @@
 #include "launch/outside_text.h"
 #include "launch/ranks/fedavg_ranks.h"
 #include "launch/simulate.h"
+#include "launch/stages/accuracy.h"
 #include "model/atomic_file.h"
 #include "model/cost.h"
 #include "model/model_file.h"
 #include "model/sha256.h"
-#include "training/predict.h"
 #include "training/threads.h"
 
 namespace fedstill {
@@ -120,8 +120,9 @@ class Baseline {
     const Graph model = model_.engine->unflatten(weights_);
     const json round{
         {"round", done() + 1},
-        {"validation_accuracy", accuracy_on(model, validation_)},
-        {"test_accuracy", accuracy_on(model, {material_.test, material_.test_labels.labels})}};
+        {"validation_accuracy", accuracy_on(model, validation_, run_, material_)},
+        {"test_accuracy",
+         accuracy_on(model, {material_.test, material_.test_labels.labels}, run_, material_)}};
     rounds_.push_back(round);
     const std::vector<std::byte> bytes = encode_model(model);
     write_file_atomically(kept(done()), bytes);
@@ -129,13 +130,6 @@ class Baseline {
     forget(done() - 1);
     run_.events.event("round_finished", round);
     run_.progress.advance(0, done() * round_images());
-  }
-
-  double accuracy_on(const Graph& model, const Shard& images) const {
-    if (images.labels.empty()) return 0.0;
-    const std::vector<std::string> outputs{"logits"};
-    const auto found = predict(model, outputs, images.images, material_.normalisation);
-    return accuracy(found.front(), images.labels);
   }
 
   json describe(std::int64_t parameters, const std::string& sha256) const {
@@ -204,14 +198,16 @@ json fedavg(const FedAvgCommand& command, Progress& progress, std::atomic<bool>&
     ranks->help(stop);
     return nullptr;
   }
-  if (command.resume.empty() && effective_job(command).run.device != "cpu") {
-    throw JobError("[job] fedavg trains on processors only: --set run.device=cpu");
-  }
   const auto work = [&](const Run& run, const Material& material, bool resumed) {
     return run_in(run, material, resumed, ranks ? &*ranks : nullptr);
   };
-  return in_run_folder(command, {"fedavg", check_averaging, work, ranks.has_value()}, progress,
-                       stop);
+  return in_run_folder(command,
+                       {.name = "fedavg",
+                        .check = check_averaging,
+                        .work = work,
+                        .shared = ranks.has_value(),
+                        .on_devices = false},
+                       progress, stop);
 }
 
 std::string fedavg_text(const json& result) {

@@ -26,6 +26,7 @@
 #include "model/named_file.h"
 #include "model/sha256.h"
 #include "model/strict_json.h"
+#include "model/text_file.h"
 #include "training/checkpoint.h"
 
 namespace fedstill {
@@ -150,11 +151,6 @@ Inspection checkpoint(const fs::path& path) {
               " tensors\n"};
 }
 
-std::string text_in(const fs::path& path) {
-  const auto bytes = read_file(path, kMaxBytes);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 // A result as the command that made it tells it.
 Inspection result(std::string_view text, const std::string& origin,
                   std::string (&summary)(const json&)) {
@@ -214,9 +210,9 @@ Inspection contents(const fs::path& path, FileKind kind) {
     case FileKind::kSplit:
       return split(path);
     case FileKind::kReport:
-      return inspect_report(text_in(path), path.string());
+      return inspect_report(read_text(path, kMaxBytes), path.string());
     case FileKind::kFedAvg:
-      return result(text_in(path), path.string(), fedavg_text);
+      return result(read_text(path, kMaxBytes), path.string(), fedavg_text);
     case FileKind::kOnnx:
       return inspect_onnx(
           decode_named(path, [&] { return decode_onnx_summary(read_file(path, kMaxBytes)); }));

@@ -18,6 +18,7 @@
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
 #include "model/strict_json.h"
+#include "model/text_file.h"
 
 namespace fedstill {
 namespace {
@@ -230,8 +231,7 @@ std::optional<nlohmann::json> recall_state(const fs::path& run, const std::strin
   const fs::path path = run / "state" / (name + ".json");
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return std::nullopt;
-  const auto bytes = read_file(path, kMaxStateBytes);
-  return decode_state({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
+  return decode_state(read_text(path, kMaxStateBytes), path.string());
 }
 
 nlohmann::json decode_state(std::string_view text, const std::string& origin) {

@@ -86,6 +86,9 @@ struct Opened {
 
 Opened begin(const SimulateCommand& command, const RunProgram& program) {
   Job job = effective_job(command);
+  if (!program.on_devices && job.run.device != "cpu") {
+    throw JobError("[job] " + program.name + " trains on processors only: --set run.device=cpu");
+  }
   resolve_machine(job);
   const at::Device device = open_device(job.run.device);  // before there is a folder
   if (!command.clients_from.empty()) check_same_clients(command.clients_from, job);

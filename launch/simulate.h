@@ -25,7 +25,8 @@ struct RunProgram {
   // Before anything is written. Throws JobError.
   std::function<void(const Job&, const Material&)> check;
   std::function<nlohmann::json(const Run&, const Material&, bool resumed)> work;
-  bool shared = false;  // by the ranks of mpirun, of which this one leads
+  bool shared = false;     // by the ranks of mpirun, of which this one leads
+  bool on_devices = true;  // or on processors only
 };
 // Opens the folder that the command asks for, a new one or one to go on with, reads the data and
 // does the work. Throws JobError, DataError, Stopped.

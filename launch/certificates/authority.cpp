@@ -12,6 +12,7 @@
 #include "launch/certificates/identity.h"
 #include "launch/certificates/x509.h"
 #include "model/atomic_file.h"
+#include "model/text_file.h"
 #include "transport/message.h"
 
 namespace fedstill {
@@ -38,8 +39,7 @@ constexpr long kDay = 24L * 3600;
 
 std::string read_list(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path)) return {};
-  const auto bytes = read_file(path, kMaxListBytes);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  return read_text(path, kMaxListBytes);
 }
 
 void add_extension(X509* certificate, X509* issuer, int nid, const std::string& value) {

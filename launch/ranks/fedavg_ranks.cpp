@@ -16,9 +16,6 @@ namespace {
 
 using nlohmann::json;
 
-// While rank 0 measures a round the others wait; mpirun ends them when it dies.
-constexpr std::chrono::hours kRoundPatience{24};
-
 json facts_of(const Material& material) {
   return {{"split", material.split.hash()}, {"data", material.data.hash()}};
 }
@@ -27,7 +24,7 @@ json facts_of(const Material& material) {
 
 FedAvgRanks::FedAvgRanks() {
   mpi::Options options;
-  options.deadline = kRoundPatience;
+  options.deadline = kRanksPatience;
   group_ = mpi::make(session_, options);
   neighbours_ = find_neighbours(*group_);
 }

@@ -19,6 +19,7 @@
 #include "launch/stages/material.h"
 #include "launch/stages/rounds.h"
 #include "model/atomic_file.h"
+#include "model/text_file.h"
 #include "training/device.h"
 #include "training/fit.h"
 #include "transport/mpi/mpi_channel.h"
@@ -28,8 +29,6 @@ namespace {
 
 using nlohmann::json;
 
-// While rank 0 alone packs the bundle the others wait; mpirun itself ends the job when one dies.
-constexpr std::chrono::hours kCollectivePatience{24};
 constexpr std::size_t kMaxSplitBytes = std::size_t{1} << 32;
 
 // The group in which the gradients of the distillers' devices meet; nothing where they are on the
@@ -98,11 +97,6 @@ Place take_place(const MpiCommand& command, int place, Collective& all,
           resumed};
 }
 
-std::string file_text(const std::filesystem::path& file) {
-  const auto bytes = read_file(file, kMaxSplitBytes);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 // The data as rank 0 deals it out; every rank reads its own copy, which must be the same.
 Material take_material(const Job& job, const RunFolder& folder, Collective& all,
                        const std::atomic<bool>& stop) {
@@ -110,7 +104,8 @@ Material take_material(const Job& job, const RunFolder& folder, Collective& all,
   json dealt;
   if (all.rank() == 0) {
     material = material_of_run(job, folder);
-    dealt = {{"split", file_text(folder.file("split.json"))}, {"data", *folder.recall("data")}};
+    dealt = {{"split", read_text(folder.file("split.json"), kMaxSplitBytes)},
+             {"data", *folder.recall("data")}};
   }
   dealt = json::parse(say(all, dealt.dump(), 0, stop));
   if (all.rank() == 0) return material;
@@ -191,7 +186,7 @@ json lead(const Run& run, const Material& material, bool resumed) {
 json run_on_ranks(const MpiCommand& command, Progress& progress, std::atomic<bool>& stop) {
   mpi::Session session;
   mpi::Options options;
-  options.deadline = kCollectivePatience;
+  options.deadline = kRanksPatience;
   const auto all = mpi::make(session, options), leaving = mpi::make(session, options);
   const mpi::Channels channels = mpi::open_channels();
   const Neighbours neighbours = find_neighbours(*all);

@@ -1,11 +1,15 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <string>
 
 #include "collective/collective.h"
 
 namespace fedstill {
+
+// While one rank works alone the others wait; mpirun itself ends the job when one dies.
+inline constexpr std::chrono::hours kRanksPatience{24};
 
 // Waits, which may take hours while others work, and still hears that it is asked to stop. Throws
 // Stopped, CollectiveError.

@@ -6,33 +6,14 @@
 
 #include "launch/outside_text.h"
 #include "launch/progress.h"
+#include "launch/sites/rows.h"
 #include "launch/sites/status.h"
 #include "launch/text_table.h"
-#include "transport/session_messages.h"
 
 namespace fedstill {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::size_t kRowRoom = kMaxStatusBytes - 8192;  // for the rows; the rest is small
-
-// Rows as long as they fit, and how many did not.
-class Rows {
- public:
-  void add(json row) {
-    bytes_ += row.dump().size() + 1;
-    if (is_full()) return leave_out(1);
-    rows_.push_back(std::move(row));
-  }
-  bool is_full() const { return bytes_ > kRowRoom; }
-  void leave_out(std::size_t count) { left_out_ += count; }
-  json under(const char* name) && { return {{name, std::move(rows_)}, {"left_out", left_out_}}; }
-
- private:
-  json rows_ = json::array();
-  std::size_t bytes_ = 0, left_out_ = 0;
-};
 
 json rounds_json(const Coordinator& coordinator, const Store& store) {
   std::map<std::uint32_t, StoredResult> results;

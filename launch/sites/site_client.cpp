@@ -24,6 +24,7 @@
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
 #include "model/model_file.h"
+#include "model/text_file.h"
 #include "training/device.h"
 #include "training/fit.h"
 #include "training/threads.h"
@@ -200,8 +201,7 @@ void claim_state(const ClientCommand& command, const std::string& name, const Ow
       json{{"client", name}, {"model", model.content}, {"mode", command.mode}}.dump() + "\n";
   std::filesystem::create_directories(command.state);
   if (!std::filesystem::exists(path)) return write_file_atomically(path, mine);
-  const std::vector<std::byte> bytes = read_file(path, 4096);
-  const std::string found(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const std::string found = read_text(path, 4096);
   if (found == mine) return;
   throw UsageError("--state " + command.state.string() + " is of " + printable_lines(found) +
                    "; the same is expected, or another --state");

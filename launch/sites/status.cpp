@@ -6,15 +6,13 @@
 
 #include "launch/outside_text.h"
 #include "launch/progress.h"
+#include "launch/sites/rows.h"
 #include "launch/text_table.h"
-#include "transport/session_messages.h"
 
 namespace fedstill {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::size_t kMemberRoom = kMaxStatusBytes - 8192;  // for the members; the rest is small
 
 double seconds(Instant span) { return std::chrono::duration<double>(span).count(); }
 
@@ -85,27 +83,28 @@ std::string progress_of(const json& member) {
 json status_json(const Coordinator& coordinator, const std::string& job, std::size_t expected,
                  std::size_t connections, Instant now) {
   const Round& round = coordinator.round();
-  json members = json::array();
-  std::size_t bytes = 0;
+  Rows rows;
+  std::size_t others = round.members().size();
   for (const auto& [client, facts] : round.members()) {
-    json member = member_json(coordinator, client, facts, now);
-    bytes += member.dump().size() + 1;
-    if (bytes > kMemberRoom) break;
-    members.push_back(std::move(member));
+    rows.add(member_json(coordinator, client, facts, now));
+    --others;
+    if (!rows.is_full()) continue;
+    rows.leave_out(others);
+    break;
   }
-  return {{"job", job},
-          {"round", round.number()},
-          {"state", state_name(round.state())},
-          {"failure", round.failure()},
-          {"finished", coordinator.finished()},
-          {"deadline_seconds", seconds(round.deadline() - now)},
-          {"uploads", round.uploads().size()},
-          {"expected", expected},
-          {"clients", round.members().size()},
-          {"connections", connections},
-          {"delivered", coordinator.delivered().size()},
-          {"left_out", round.members().size() - members.size()},
-          {"members", std::move(members)}};
+  json answer{{"job", job},
+              {"round", round.number()},
+              {"state", state_name(round.state())},
+              {"failure", round.failure()},
+              {"finished", coordinator.finished()},
+              {"deadline_seconds", seconds(round.deadline() - now)},
+              {"uploads", round.uploads().size()},
+              {"expected", expected},
+              {"clients", round.members().size()},
+              {"connections", connections},
+              {"delivered", coordinator.delivered().size()}};
+  answer.update(std::move(rows).under("members"));
+  return answer;
 }
 
 Vitals vitals_of(const Coordinator& coordinator, const Reception& reception, Instant now) {

@@ -9,12 +9,12 @@
 #include "data/lesson.h"
 #include "distillation/distiller.h"
 #include "launch/ranks/crew.h"
+#include "launch/stages/accuracy.h"
 #include "model/atomic_file.h"
 #include "model/cost.h"
 #include "model/model_file.h"
 #include "model/onnx.h"
 #include "model/sha256.h"
-#include "training/predict.h"
 #include "training/threads.h"
 
 namespace fedstill {
@@ -87,23 +87,14 @@ Student distilled(const Run& run, const Material& material, const Teaching& teac
   return student;
 }
 
-double accuracy_on(const ImageView& images, std::span<const std::int32_t> labels,
-                   const Graph& graph, const Run& run, const Material& material) {
-  const std::vector<std::string> outputs{"logits"};
-  const auto scores =
-      predict(graph, outputs, images, material.normalisation, {.device = run.device});
-  return accuracy(scores.front(), labels);
-}
-
 // Validation is what a recipe may be chosen by; the test figure is only reported.
 void measure(StudentRecord& record, const Graph& graph, const Run& run, const Material& material) {
   const Shard validation = make_shard(material.data.train, material.split.validation);
   if (validation.images.count() > 0) {
-    record.validation_accuracy =
-        accuracy_on(validation.images, validation.labels, graph, run, material);
+    record.validation_accuracy = accuracy_on(graph, validation, run, material);
   }
   record.test_accuracy =
-      accuracy_on(material.test, material.test_labels.labels, graph, run, material);
+      accuracy_on(graph, {material.test, material.test_labels.labels}, run, material);
 }
 
 void save(const Run& run, const Student& student) {
