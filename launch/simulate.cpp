@@ -68,12 +68,11 @@ void set_workers(Job& job, const SimulateCommand& command) {
   if (command.workers) apply_assignment(job, "run.workers=" + std::to_string(*command.workers));
 }
 
-// Under mpirun every rank would run the whole.
+// Under mpirun or srun every rank would run the whole.
 void refuse_ranks(const std::string& program) {
   if (started_ranks() == 1) return;
-  throw UsageError("mpirun started " + std::to_string(started_ranks()) +
-                   " times what runs alone: " + program +
-                   "; ranks share a job in fedstill mpi, and FedAvg in fedstill fedavg");
+  throw UsageError("found " + std::to_string(started_ranks()) + " ranks, expected 1: " + program +
+                   " runs alone; ranks share a job in fedstill mpi, and FedAvg in fedstill fedavg");
 }
 
 // A run and what is done in it.
@@ -126,7 +125,10 @@ Opened take_up(const SimulateCommand& command, const RunProgram& program) {
 }  // namespace
 
 int started_ranks() {
-  const char* const ranks = std::getenv("OMPI_COMM_WORLD_SIZE");
+  const char* ranks = std::getenv("OMPI_COMM_WORLD_SIZE");
+  // srun --mpi=pmix tells the ranks their number in Slurm's own words.
+  if (ranks == nullptr && std::getenv("PMIX_RANK") != nullptr)
+    ranks = std::getenv("SLURM_STEP_NUM_TASKS");
   return ranks == nullptr ? 1 : std::max(1, std::atoi(ranks));
 }
 

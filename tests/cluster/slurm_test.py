@@ -122,8 +122,16 @@ def check(cluster, fedstill, folder):
     wait_for("the cancelled job's end", lambda: cluster.state(job) == "CANCELLED")
     found["cancelled"] = cluster.wait_until_done("cancelled", cluster.submit("cancelled"))
 
+    averaged = []
+    for ranks in ((), ("srun", "--ntasks=2", "--mpi=pmix", "--kill-on-bad-exit=1")):
+        name = folder / f"averaged-{len(averaged)}"
+        run(*ranks, fedstill, "fedavg", folder / "job.toml", "--set", "averaging.rounds=2", "--run", name, "--quiet")
+        averaged.append(json.loads((name / "fedavg.json").read_text())["averaged"]["sha256"])
+
     status = int(steps <= STEPS_PER_EPOCH)
     print(f"{'FAILED' if status else 'ok'}: told after {STEPS_PER_EPOCH} steps, the student was kept with {steps}")
+    status |= averaged[0] != averaged[1]
+    print(f"{'ok' if averaged[0] == averaged[1] else 'FAILED'}: FedAvg on two ranks of srun: {averaged[1][:16]}, expected {averaged[0][:16]}")
     for name, student in found.items():
         good = student == expected
         status |= not good

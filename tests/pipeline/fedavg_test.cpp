@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <map>
 
 #include "tests/pipeline/small_job.h"
 
@@ -114,12 +115,16 @@ TEST_F(FedAvgCommandTest, ARunBelongsToOneCommand) {
   }
 }
 
-TEST_F(FedAvgCommandTest, RanksOfMpirunShareFedAvgAndNotSimulate) {
-  ::setenv("OMPI_COMM_WORLD_SIZE", "2", 1);
-  const Finished done = run_program(small_job(*folder_ / "ranks"));
-  ::unsetenv("OMPI_COMM_WORLD_SIZE");
-  EXPECT_EQ(done.code, 2);
-  EXPECT_THAT(done.err, HasSubstr("fedstill mpi"));
+TEST_F(FedAvgCommandTest, RanksShareFedAvgAndNotSimulate) {
+  const std::map<std::string, std::string> of_mpirun{{"OMPI_COMM_WORLD_SIZE", "2"}},
+      of_srun{{"PMIX_RANK", "0"}, {"SLURM_STEP_NUM_TASKS", "2"}};
+  for (const auto& variables : {of_mpirun, of_srun}) {
+    for (const auto& [name, value] : variables) ::setenv(name.c_str(), value.c_str(), 1);
+    const Finished done = run_program(small_job(*folder_ / "ranks"));
+    for (const auto& [name, value] : variables) ::unsetenv(name.c_str());
+    EXPECT_EQ(done.code, 2);
+    EXPECT_THAT(done.err, HasSubstr("found 2 ranks"));
+  }
 }
 
 }  // namespace
