@@ -122,6 +122,7 @@ class Pass {
     const int threads_before = at::get_num_threads();
     {
       std::vector<std::jthread> workers;
+      workers.reserve(static_cast<std::size_t>(options_.workers));
       for (int i = 0; i < options_.workers; ++i) workers.emplace_back([this] { work(); });
     }
     set_thread_count(threads_before);

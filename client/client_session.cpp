@@ -155,16 +155,14 @@ std::vector<Frame> ClientSession::receive_acknowledgement(const Acknowledgement&
     wants_retry_ = true;
     return {};
   }
-  if (answer.sha256.empty() || (is_of_update && answer.refusal == Refusal::kFinal)) {
-    refuse(answer.reason);
-  } else if (is_of_update) {
+  if (is_of_update && answer.refusal != Refusal::kFinal) {
     sender_.reset();
     state_ = State::kUploaded;  // the round goes on without it
-  } else if (is_of_fetch && wanted_.front().bundle) {
+  } else if (is_of_fetch && !is_of_update && wanted_.front().bundle) {
     wanted_.pop_front();  // a newer one was announced
     writer_.reset();
     return go_on();
-  } else if (is_of_fetch) {
+  } else if (answer.sha256.empty() || is_of_update || is_of_fetch) {
     refuse(answer.reason);
   }
   return {};

@@ -33,7 +33,8 @@ Head finish_head(GraphBuilder builder, int hidden, double dropout) {
   const int dropped = builder.dropout(hidden, static_cast<float>(dropout));
   const int logit = builder.linear(dropped, 1);
   const int squashed = builder.unary(logit, Op::kSigmoid);
-  return {std::move(builder).finish(builder.reshape(squashed, {}), "confidence"), logit};
+  const int confidence = builder.reshape(squashed, {});
+  return {std::move(builder).finish(confidence, "confidence"), logit};
 }
 
 Head make_pixel_head(const SampleShape& image, const HeadOptions& options) {

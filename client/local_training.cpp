@@ -59,7 +59,7 @@ std::int64_t check(const Lesson& lesson, const ImageView& pool) {
 }
 
 at::Tensor rows_of(const Tensor& labels) {
-  const at::Tensor rows = at::empty(labels.shape(), at::kFloat);
+  at::Tensor rows = at::empty(labels.shape(), at::kFloat);
   std::ranges::copy(labels.values<float>(), rows.mutable_data_ptr<float>());
   return rows;
 }

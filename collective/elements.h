@@ -60,11 +60,11 @@ template <typename Range>
 auto elements(Range& range) {
   const std::span values(range);
   using T = typename decltype(values)::element_type;
-  constexpr ElementType type = element_type<std::remove_const_t<T>>();
+  constexpr ElementType kType = element_type<std::remove_const_t<T>>();
   if constexpr (std::is_const_v<T>) {
-    return ConstElements(values.data(), values.size(), type);
+    return ConstElements(values.data(), values.size(), kType);
   } else {
-    return Elements{values.data(), values.size(), type};
+    return Elements{values.data(), values.size(), kType};
   }
 }
 

@@ -63,6 +63,7 @@ std::vector<Layer> measure_layers(const Graph& folded, const QuantizedGraph& qua
                                   std::int64_t count) {
   std::vector<Layer> layers = compared_layers(folded);
   std::vector<int> wanted;
+  wanted.reserve(layers.size());
   for (const Layer& layer : layers) wanted.push_back(layer.float_node);
   const int logits_node = quantized.graph.output("logits");
   Interpreter interpreter(quantized);

@@ -68,6 +68,7 @@ Loss logit_distance() {
 
 std::vector<std::string_view> distillation_loss_names() {
   std::vector<std::string_view> names;
+  names.reserve(std::size(kLosses));
   for (const NamedLoss& loss : kLosses) names.push_back(loss.name);
   return names;
 }

@@ -73,9 +73,9 @@ std::uint64_t name_hash(std::string_view name) {
 }
 
 void fill_weight(Tensor& weight, std::uint64_t seed, const std::string& name, double gain) {
-  const double fan_in = static_cast<double>(weight.size() / weight.shape()[0]);
+  const std::int64_t fan_in = weight.size() / weight.shape()[0];
   fill_normal(weight.values<float>(), derive_key(seed, name_hash(name)),
-              static_cast<float>(std::sqrt(gain / fan_in)));
+              static_cast<float>(std::sqrt(gain / static_cast<double>(fan_in))));
 }
 
 constexpr double kReluGain = 2.0;  // He et al. 2015

@@ -16,7 +16,7 @@ void append_branch(Graph& body, const Graph& branch, std::vector<int>& positions
     for (int& input : node.inputs) input = positions[static_cast<std::size_t>(input)];
     for (std::string& parameter : node.parameters) {
       const Tensor& value = branch.tensors.at(parameter);
-      parameter = prefix + parameter;
+      parameter.insert(0, prefix);
       body.tensors.insert_or_assign(parameter, value);
     }
     positions.push_back(static_cast<int>(body.nodes.size()));

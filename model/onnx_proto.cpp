@@ -66,7 +66,7 @@ std::string OnnxWriter::fresh(const std::string& name) {
 std::string OnnxWriter::constant(const std::string& name, OnnxType type,
                                  std::span<const std::int64_t> dims,
                                  std::span<const std::byte> bytes) {
-  const std::string taken = fresh(name);
+  std::string taken = fresh(name);
   pbf_writer graph(initializers_);
   pbf_writer tensor(graph, graph_field::kInitializer);
   for (const std::int64_t size : dims) tensor.add_int64(tensor_field::kDims, size);

@@ -95,7 +95,7 @@ class QdqExport {
       onnx_.node("Clip", inputs, clamped);
       codes = clamped;
     }
-    const std::string real = onnx_.fresh(value + "/real");
+    std::string real = onnx_.fresh(value + "/real");
     onnx_.node("DequantizeLinear", std::vector{codes, scale, zero}, real);
     return real;
   }
@@ -125,7 +125,7 @@ class QdqExport {
         onnx_.constant(name, type, codes.shape(), codes.bytes()),
         onnx_.floats(name + "/scale", scales),
         onnx_.constant(name + "/zero_point", type, std::span(&channels, 1), zeros)};
-    const std::string real = onnx_.fresh(name + "/real");
+    std::string real = onnx_.fresh(name + "/real");
     const OnnxAttribute axis{"axis", std::int64_t{0}};
     onnx_.node("DequantizeLinear", inputs, real, std::span(&axis, 1));
     return real;

@@ -25,6 +25,7 @@ using Named = std::pair<const std::string, Tensor>;
 
 std::vector<const Named*> in_file_order(const std::map<std::string, Tensor>& tensors) {
   std::vector<const Named*> order;
+  order.reserve(tensors.size());
   for (const Named& named : tensors) order.push_back(&named);
   // Wide types first keeps every tensor aligned to its element.
   std::stable_sort(order.begin(), order.end(), [](const Named* a, const Named* b) {

@@ -48,8 +48,8 @@ struct Moments {
 // precision (Chan, Golub and LeVeque 1983).
 Moments measure(const at::Tensor& images, const BatchNormTensors& tensors, double epsilon,
                 Collective& group, at::Device wire) {
-  const std::int64_t c = images.size(1);
-  const auto own = static_cast<double>(images.numel() / c);
+  const std::int64_t c = images.size(1), count = images.numel() / c;
+  const auto own = static_cast<double>(count);
   const at::Tensor centre = channel_sums(images).div_(own).to(at::kFloat);
   const at::Tensor centred = images - spread(centre, images);
   const at::Tensor rest = channel_sums(centred), squares = channel_sums(centred * centred);
@@ -60,9 +60,8 @@ Moments measure(const at::Tensor& images, const BatchNormTensors& tensors, doubl
                  group, wire);
   const at::Tensor n = all[2 * c], mean = all.narrow(0, 0, c) / n;
   const at::Tensor variance = (all.narrow(0, c, c) / n - mean * mean).clamp_min_(0.0);
-  const Moments out{mean.to(at::kFloat), (variance + epsilon).sqrt_().reciprocal_().to(at::kFloat),
-                    n};
-  const auto follow = [](at::Tensor running, const at::Tensor& now) {
+  Moments out{mean.to(at::kFloat), (variance + epsilon).sqrt_().reciprocal_().to(at::kFloat), n};
+  const auto follow = [](const at::Tensor& running, const at::Tensor& now) {
     running.add_((now - running).mul_(0.1));
   };
   follow(tensors.running_mean, out.mean);
@@ -91,6 +90,8 @@ class SharedBatchNorm : public torch::autograd::Function<SharedBatchNorm> {
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor& x = saved[0];
+    // Autograd keeps values between forward and backward, and no pointers.
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
     auto* const group = reinterpret_cast<Collective*>(context->saved_data["group"].toInt());
     const at::Device wire = context->saved_data["wire"].toDevice();
     const at::Tensor dy = gradients[0].to(at::kFloat);

@@ -150,7 +150,7 @@ AuditSummary verify_audit_log(const fs::path& file) {
 }
 
 AuditLog::AuditLog(const fs::path& file) : path_(file) {
-  FileDescriptor(file, O_WRONLY | O_CREAT);
+  { const FileDescriptor created(file, O_WRONLY | O_CREAT); }
   summary_ = verify_audit_log(file);
   size_ = fs::file_size(file) - summary_.torn_bytes;
   reopen();

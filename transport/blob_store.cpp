@@ -66,7 +66,7 @@ std::vector<BlobInfo> BlobStore::list() const {
 }
 
 BlobInfo BlobStore::add(std::span<const std::byte> bytes) {
-  const BlobInfo blob{sha256_hex(bytes), bytes.size()};
+  BlobInfo blob{sha256_hex(bytes), bytes.size()};
   if (has(blob.sha256)) return blob;
   take_room(blob.bytes);
   try {
@@ -79,7 +79,7 @@ BlobInfo BlobStore::add(std::span<const std::byte> bytes) {
 }
 
 BlobInfo BlobStore::add_file(const fs::path& source) {
-  const BlobInfo blob{sha256_hex_of_file(source), fs::file_size(source)};
+  BlobInfo blob{sha256_hex_of_file(source), fs::file_size(source)};
   if (has(blob.sha256)) return blob;
   if (blob.bytes == 0) return add({});
   BlobWriter writer(*this, blob, kOwnFiles);

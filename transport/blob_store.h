@@ -78,7 +78,7 @@ class BlobWriter {
   // Goes on where this owner's file ends, after hashing what is there; a file of another blob of
   // the same owner is removed. Throws std::invalid_argument for a blob over the store's limit or
   // bad names, std::system_error. Requires: the store outlives it.
-  BlobWriter(BlobStore& store, BlobInfo blob, std::string owner);
+  BlobWriter(BlobStore& store, BlobInfo blob, const std::string& owner);
 
   // The next bytes. What was written before is ignored. Throws DecodeError for a gap or for bytes
   // past the end, std::system_error with what was written before intact: a new writer goes on.

@@ -44,7 +44,7 @@ void write_and_hash(FileDescriptor& file, Sha256& hash, std::span<const std::byt
 
 }  // namespace
 
-BlobWriter::BlobWriter(BlobStore& store, BlobInfo blob, std::string owner)
+BlobWriter::BlobWriter(BlobStore& store, BlobInfo blob, const std::string& owner)
     : store_(store), blob_(std::move(blob)) {
   check(blob_, store.limits());
   path_ = store.partial(blob_.sha256, owner);

@@ -34,7 +34,7 @@ class Channel {
   virtual std::optional<Frame> receive(std::chrono::milliseconds wait) = 0;
   // A received body that is no longer needed: the next one may go into the same memory, which has
   // to be neither cleared nor fetched from the system again. Used from the receiving thread.
-  virtual void recycle(std::vector<std::byte> /*body*/) {}
+  virtual void recycle(std::vector<std::byte>&& /*body*/) {}
   virtual void close() = 0;
 };
 

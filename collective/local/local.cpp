@@ -73,7 +73,7 @@ std::shared_ptr<Meeting> Group::join(int rank, std::uint64_t number, const Opera
   if (!failure_.empty()) throw CollectiveError(failure_);
   auto& entry = open_[number];
   if (!entry) entry = std::make_shared<Meeting>(number, size_);
-  const std::shared_ptr<Meeting> meeting = entry;
+  std::shared_ptr<Meeting> meeting = entry;
   for (const auto& other : meeting->asked) {
     if (other && !matches(*other, operation))
       fail("operation " + std::to_string(number) + ": rank " + std::to_string(rank) + " calls " +
@@ -199,6 +199,7 @@ std::vector<std::unique_ptr<Collective>> make_group(int size, const CollectiveOp
                                 ", expected 1 or more");
   const auto group = std::make_shared<Group>(size, options);
   std::vector<std::unique_ptr<Collective>> ranks;
+  ranks.reserve(static_cast<std::size_t>(size));
   for (int rank = 0; rank < size; ++rank)
     ranks.push_back(std::make_unique<LocalCollective>(group, rank));
   return ranks;
@@ -220,6 +221,7 @@ void run_ranks(int size, const std::function<void(Collective&)>& body,
   };
   {
     std::vector<std::jthread> threads;
+    threads.reserve(group.size());
     for (auto& rank : group) threads.emplace_back(run, std::move(rank));
   }
   if (first) std::rethrow_exception(first);

@@ -78,6 +78,7 @@ void Transfer::reduce_blocks() {
     return;
   }
   std::vector<const void*> inputs;
+  inputs.reserve(static_cast<std::size_t>(ranks_));
   for (int rank = 0; rank < ranks_; ++rank)
     inputs.push_back(rank == rank_ ? input : received_from(rank));
   reduce(inputs, output, own.count, operation_.input.type, operation_.reduction);

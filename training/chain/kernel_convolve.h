@@ -44,8 +44,8 @@ void convolve_tile(const ConvRow& row, std::int64_t first, const float* weights,
 using ConvolveTile = void (*)(const ConvRow&, std::int64_t, const float*, const float*, float*);
 template <int kPanels, int... kSizes>
 ConvolveTile convolve_tile_of(int positions, std::integer_sequence<int, kSizes...>) {
-  static constexpr ConvolveTile tiles[] = {convolve_tile<kSizes + 1, kPanels>...};
-  return tiles[positions - 1];
+  static constexpr ConvolveTile kTiles[] = {convolve_tile<kSizes + 1, kPanels>...};
+  return kTiles[positions - 1];
 }
 
 // A row is cut into tiles of one size; the last one may do a few positions again.

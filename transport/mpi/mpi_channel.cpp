@@ -30,7 +30,7 @@ class MpiChannel : public Channel {
   std::optional<Frame> receive(std::chrono::milliseconds wait) override {
     return exchange_->receive(line_, wait);
   }
-  void recycle(std::vector<std::byte> body) override { exchange_->recycle(std::move(body)); }
+  void recycle(std::vector<std::byte>&& body) override { exchange_->recycle(std::move(body)); }
   void close() override { exchange_->close(line_); }
 
  private:
