@@ -44,6 +44,9 @@ Graph large_update(std::uint64_t bytes) {
   return graph;
 }
 
+// What the kernel cannot take back: without LibTorch's code and files that are mapped.
+double own_megabytes() { return megabytes("RssAnon:"); }
+
 // The update of one client: the file, but for its last number.
 class Update {
  public:
@@ -189,17 +192,15 @@ void uploads(const Settings& settings, double gigabytes, int clients) {
     ReceptionOptions reception;
     reception.on_status = [](const std::string&, const StatusRequest&) { return "{}"; };
     RealCoordinator real(folder, keys, coordinator_options(clients), reception);
-    const double before = resident_megabytes();
-    Peak peak(resident_megabytes), own([] { return megabytes("RssAnon:"); });
-    const double own_before = megabytes("RssAnon:");
+    const double before = resident_megabytes(), own_before = own_megabytes();
+    Peak peak(resident_megabytes), own(own_megabytes);
     process.start(real.service->port());
     const bool is_good = process.wait();
     const double most = peak.stop(), own_most = own.stop();
     std::printf(
-        "  coordinator: %.0f MB resident before, %.0f MB at most, %.0f MB more (without mapped "
-        "files "
-        "%.0f MB more)%s\n",
-        before, most, most - before, own_most - own_before, is_good ? "" : "  FAILED");
+        "  coordinator: %.0f MB resident before, %.0f MB at most; without mapped files %.0f MB and "
+        "%.0f MB%s\n",
+        before, most, own_before, own_most, is_good ? "" : "  FAILED");
   }
   fs::remove_all(folder);
 }
@@ -210,11 +211,10 @@ void stored(const Settings& settings) {
   fs::remove_all(folder);
   const CoordinatorOptions options = coordinator_options(settings.updates + 1);
   std::vector<std::byte> bytes = encode_model(large_update(1'000'000));
-  double before = 0, after = 0;
   {
     Store store(folder);
     Coordinator coordinator(options, store, Instant{0});
-    before = resident_megabytes();
+    const double before = resident_megabytes(), own_before = own_megabytes();
     const auto begin = Clock::now();
     for (int i = 0; i < settings.updates; ++i) {
       const std::string name = "site-" + std::to_string(i);
@@ -230,10 +230,11 @@ void stored(const Settings& settings) {
       tell(BlobChunk{sha256, 0}, bytes);
       tell(Upload{1, name, sha256, 100});
     }
-    after = resident_megabytes();
-    std::printf("%zu stored updates of %.2f MB in %.1f s: %.1f MB resident before, %.1f MB after\n",
-                coordinator.round().uploads().size(), static_cast<double>(bytes.size()) / 1e6,
-                seconds_since(begin), before, after);
+    std::printf(
+        "%zu stored updates of %.2f MB in %.1f s: %.1f MB resident before, %.1f MB after; without "
+        "mapped files %.1f MB and %.1f MB\n",
+        coordinator.round().uploads().size(), static_cast<double>(bytes.size()) / 1e6,
+        seconds_since(begin), before, resident_megabytes(), own_before, own_megabytes());
   }
   const auto begin = Clock::now();
   Store store(folder);
