@@ -48,14 +48,15 @@ std::string find_output_problem(const Graph& graph, std::int64_t classes,
 
 std::string find_cost_problem(const Graph& graph, const UpdateLimits& limits) {
   const Cost cost = total_cost(graph);
-  if (cost.multiply_adds > limits.max_multiply_adds) {
-    return "[update] " + std::to_string(cost.multiply_adds) +
-           " multiply-adds per image, expected at most " + std::to_string(limits.max_multiply_adds);
+  const auto [most, operations] = std::pair(limits.max_activation_bytes, limits.max_operations);
+  if (cost.operations > operations) {
+    return "[update] " + std::to_string(cost.operations) +
+           " operations per image, expected at most " + std::to_string(operations);
   }
-  if (cost.activation_bytes > limits.max_activation_bytes) {
-    return "[update] " + std::to_string(cost.activation_bytes) +
-           " activation bytes per image, expected at most " +
-           std::to_string(limits.max_activation_bytes);
+  if (cost.activation_bytes > most || cost.padded_bytes > most - cost.activation_bytes) {
+    return "[update] " + std::to_string(cost.activation_bytes) + " bytes of activations and " +
+           std::to_string(cost.padded_bytes) + " of padded inputs per image, expected at most " +
+           std::to_string(most);
   }
   return {};
 }

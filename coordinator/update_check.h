@@ -14,8 +14,8 @@ namespace fedstill {
 // What an update may cost the coordinator that evaluates it.
 struct UpdateLimits {
   ModelFileLimits file;
-  std::int64_t max_multiply_adds = 20'000'000'000;    // per image
-  std::int64_t max_activation_bytes = 1'000'000'000;  // per image, of all nodes together
+  std::int64_t max_operations = 20'000'000'000;       // per image (model/cost.h)
+  std::int64_t max_activation_bytes = 1'000'000'000;  // per image, of all nodes, padding included
 };
 
 // Why these bytes are not a client's update, or nothing: a model file within the limits, its input

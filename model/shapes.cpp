@@ -30,45 +30,48 @@ void check_arity(const Node& node, std::size_t count) {
 }
 
 // Elements of a shape whose sizes are at least 1, or an error: no overflow whatever the sizes.
-std::int64_t checked_product(const Node& node, const SampleShape& shape,
-                             const GraphLimits& limits) {
+std::int64_t checked_product(const Node& node, const SampleShape& shape, const GraphLimits& limits,
+                             const char* what = "output ") {
   std::int64_t count = 1;
   for (const std::int64_t size : shape) {
     if (size < 1 || size > limits.max_dimension || count > limits.max_elements / size) {
-      throw_node_error(node, "output " + shape_text(shape) + " exceeds the limits");
+      throw_node_error(node, what + shape_text(shape) + " exceeds the limits");
     }
     count *= size;
   }
   return count;
 }
 
-std::int64_t window_count(const Node& node, std::size_t i, std::int64_t size,
+// In is [C, H, W].
+std::int64_t window_count(const Node& node, std::size_t i, const SampleShape& in,
                           std::int64_t dilation) {
   const Attributes& a = node.attributes;
   const std::int64_t extent = dilation * (a.kernel[i] - 1) + 1;
-  const std::int64_t padded = size + 2 * a.padding[i];
+  const std::int64_t padded = padded_input(node, in)[i + 1];
   if (padded < extent) {
-    throw_node_error(node, std::string(i == 0 ? "height " : "width ") + std::to_string(size) +
+    throw_node_error(node, std::string(i == 0 ? "height " : "width ") + std::to_string(in[i + 1]) +
                                " with padding " + std::to_string(a.padding[i]) +
                                " is smaller than the kernel's extent " + std::to_string(extent));
   }
   return (padded - extent) / a.stride[i] + 1;
 }
 
-SampleShape conv_shape(const Node& node, const SampleShape& in) {
+SampleShape conv_shape(const Node& node, const SampleShape& in, const GraphLimits& limits) {
   require_rank(node, in, 3);
+  checked_product(node, padded_input(node, in), limits, "padded input ");
   const Attributes& a = node.attributes;
   if (in[0] % a.groups != 0) {
     throw_node_error(node, "input has " + std::to_string(in[0]) + " channels, groups is " +
                                std::to_string(a.groups));
   }
-  return {a.out_features, window_count(node, 0, in[1], a.dilation[0]),
-          window_count(node, 1, in[2], a.dilation[1])};
+  return {a.out_features, window_count(node, 0, in, a.dilation[0]),
+          window_count(node, 1, in, a.dilation[1])};
 }
 
-SampleShape pool_shape(const Node& node, const SampleShape& in) {
+SampleShape pool_shape(const Node& node, const SampleShape& in, const GraphLimits& limits) {
   require_rank(node, in, 3);
-  return {in[0], window_count(node, 0, in[1], 1), window_count(node, 1, in[2], 1)};
+  checked_product(node, padded_input(node, in), limits, "padded input ");
+  return {in[0], window_count(node, 0, in, 1), window_count(node, 1, in, 1)};
 }
 
 SampleShape elementwise_shape(const Node& node, const InputShapes& inputs) {
@@ -120,7 +123,7 @@ SampleShape unchecked_shape(const Node& node, const InputShapes& inputs,
     case Op::kInput:
       return node.attributes.shape;
     case Op::kConv2d:
-      return conv_shape(node, inputs[0]);
+      return conv_shape(node, inputs[0], limits);
     case Op::kLinear:
       require_rank(node, inputs[0], 1);
       return {node.attributes.out_features};
@@ -129,7 +132,7 @@ SampleShape unchecked_shape(const Node& node, const InputShapes& inputs,
       return inputs[0];
     case Op::kMaxPool:
     case Op::kAveragePool:
-      return pool_shape(node, inputs[0]);
+      return pool_shape(node, inputs[0], limits);
     case Op::kGlobalAveragePool:
       require_rank(node, inputs[0], 3);
       return {inputs[0][0]};
@@ -171,6 +174,11 @@ SampleShape node_shape(const Node& node, const InputShapes& inputs, const GraphL
   SampleShape shape = unchecked_shape(node, inputs, limits);
   checked_product(node, shape, limits);
   return shape;
+}
+
+SampleShape padded_input(const Node& node, const SampleShape& input) {
+  const auto [y, x] = node.attributes.padding;
+  return {input[0], input[1] + 2 * y, input[2] + 2 * x};
 }
 
 std::vector<ParameterShape> parameter_shapes(const Node& node, const SampleShape& input) {

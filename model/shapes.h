@@ -19,6 +19,10 @@ void check_attributes(const Node& node, const GraphLimits& limits = {});
 SampleShape node_shape(const Node& node, const std::vector<SampleShape>& inputs,
                        const GraphLimits& limits = {});
 
+// What the windows of a Conv2d, MaxPool or AveragePool slide over: the input [C, H, W] with its
+// padding.
+SampleShape padded_input(const Node& node, const SampleShape& input);
+
 // A named parameter of an operator; the name is "weight", "bias", "running_mean" or "running_var".
 struct ParameterShape {
   const char* name;

@@ -9,6 +9,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "model/cost.h"
 #include "model/edit.h"
 #include "model/fold.h"
 #include "training/image_loader.h"
@@ -21,6 +22,18 @@ std::vector<int> output_nodes(const Graph& graph, std::span<const std::string> o
   std::vector<int> nodes;
   for (const std::string& output : outputs) nodes.push_back(graph.output(output));
   return nodes;
+}
+
+// The largest divisor of the block whose activations fit: images are cut at the same places then,
+// whoever asks for which part of them.
+std::int64_t fitting_block(const Graph& graph, std::int64_t block) {
+  constexpr std::int64_t kMostBytes = std::int64_t{1} << 30;
+  const std::int64_t most = std::max<std::int64_t>(1, kMostBytes / peak_activation_bytes(graph));
+  std::int64_t part = 1;
+  for (std::int64_t size = 1; size <= std::min(block, most); ++size) {
+    if (block % size == 0) part = size;
+  }
+  return part;
 }
 
 // Made outside inference mode, so that the results may enter a loss later.
@@ -101,7 +114,9 @@ std::vector<at::Tensor> predict(const Graph& graph, std::span<const std::string>
   const Graph folded = fold_batch_norm(extract(graph, {outputs.begin(), outputs.end()}));
   const std::vector<int> nodes = output_nodes(folded, outputs);
   std::vector<at::Tensor> results = empty_results(folded, nodes, images.count(), options.device);
-  run_in_blocks(folded, nodes, images, normalisation, options, results);
+  PredictOptions fitting = options;
+  fitting.block = fitting_block(folded, options.block);
+  run_in_blocks(folded, nodes, images, normalisation, fitting, results);
   for (at::Tensor& result : results) result = result.to(at::kCPU);
   return results;
 }

@@ -13,7 +13,7 @@
 namespace fedstill {
 
 struct PredictOptions {
-  std::int64_t block = 500;
+  std::int64_t block = 500;  // images at once; a part of it where they would need too much memory
   std::function<void(std::int64_t)> on_block = {};  // with the number of images done, or under way
   at::Device device = at::kCPU;
 };

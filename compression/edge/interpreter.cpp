@@ -4,11 +4,13 @@
 #include <string>
 
 #include "compression/edge/steps.h"
+#include "model/shapes.h"
 
 namespace fedstill {
 namespace {
 
-constexpr std::int64_t kMaxActivationBytes = std::int64_t{1} << 28;  // of all activations together
+// Of all activations and of what convolutions keep beside them.
+constexpr std::int64_t kMaxActivationBytes = std::int64_t{1} << 28;
 
 // The node whose buffer already holds a node's codes, or −1: what only renames or was clamped by
 // its producer.
@@ -22,6 +24,16 @@ int same_codes(const Graph& graph, const std::vector<SampleShape>& shapes,
   const bool renames = (op == Op::kFlatten || op == Op::kReshape) && is_plain(shapes[from]) &&
                        is_plain(shapes[node]);
   return renames ? input : -1;
+}
+
+// Beside its output a convolution keeps its padded input and where in it each window begins.
+std::int64_t window_bytes(const Graph& graph, const std::vector<SampleShape>& shapes,
+                          std::size_t index) {
+  const Node& node = graph.nodes[index];
+  if (node.op != Op::kConv2d) return 0;
+  const SampleShape padded = padded_input(node, shapes[static_cast<std::size_t>(node.inputs[0])]);
+  const std::int64_t positions = shapes[index][1] * shapes[index][2];
+  return element_count(padded) + kSlack + positions * std::int64_t{sizeof(std::int32_t)};
 }
 
 // Fails before anything is allocated.
@@ -125,7 +137,7 @@ void Interpreter::Plan::allocate(const Graph& graph, const std::vector<int>& fus
     const int same = same_codes(graph, shapes, fused, node);
     owner.push_back(same < 0 ? node : owner[static_cast<std::size_t>(same)]);
     if (same >= 0) continue;
-    bytes += element_count(shapes[node]) + kSlack;
+    bytes += element_count(shapes[node]) + kSlack + window_bytes(graph, shapes, node);
     if (bytes > kMaxActivationBytes)
       throw_step_error(graph.nodes[node], "activations exceed 256 MiB");
   }

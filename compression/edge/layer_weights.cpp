@@ -9,9 +9,6 @@
 namespace fedstill {
 namespace {
 
-// Offsets are 32 bits, and a padding from outside must not make us allocate without bound.
-constexpr std::int64_t kMaxWeightBytes = std::int64_t{1} << 28;
-
 std::vector<std::int8_t> channels_innermost(const Tensor& weight) {
   const auto from = weight.values<std::int8_t>();
   std::vector<std::int8_t> to(from.begin(), from.end());
@@ -83,10 +80,6 @@ PaddedInput::PaddedInput(const StepContext& context) : input_(context.inputs[0].
   padded_width_ = shape[2] + 2 * pad_x;
   first_ = (pad_y * padded_width_ + pad_x) * channels_;
   const std::int64_t rows = height_ + 2 * pad_y;
-  if (padded_width_ > kMaxWeightBytes / channels_ ||
-      rows > kMaxWeightBytes / (padded_width_ * channels_)) {
-    throw_step_error(context.node, "the padded input exceeds 256 MiB");
-  }
   if (pad_y == 0 && pad_x == 0) return;
   padded_.assign(static_cast<std::size_t>(rows * padded_width_ * channels_ + kSlack),
                  context.inputs[0].scale.zero_point);

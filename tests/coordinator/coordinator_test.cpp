@@ -302,14 +302,14 @@ TEST_F(CoordinatorTest, WeightsThatAreNotFiniteAreRefused) {
 
 TEST_F(CoordinatorTest, AModelOverTheLimitsIsRefused) {
   CoordinatorOptions options = some_options();
-  options.update.max_multiply_adds = 10;
+  options.update.max_operations = 10;
   open(options);
   join("a");
-  expect_refused(upload("a", tiny_update(1)), "multiply-adds");
+  expect_refused(upload("a", tiny_update(1)), "operations");
   options = some_options();
   options.update.max_activation_bytes = 10;
   open(options);
-  expect_refused(upload("a", tiny_update(1)), "activation bytes");
+  expect_refused(upload("a", tiny_update(1)), "bytes of activations");
   options = some_options();
   options.update.file.graph.max_nodes = 2;
   open(options);

@@ -120,8 +120,8 @@ TEST(Validate, HoldsTheLimits) {
   const Graph graph = small_graph();
   EXPECT_THROW(validate(graph, {.max_nodes = 5}), std::invalid_argument);
   EXPECT_NO_THROW(validate(graph, {.max_nodes = 6}));
-  EXPECT_THROW(validate(graph, {.max_dimension = 7}), std::invalid_argument);
-  EXPECT_NO_THROW(validate(graph, {.max_dimension = 8}));
+  EXPECT_THROW(validate(graph, {.max_dimension = 9}), std::invalid_argument);
+  EXPECT_NO_THROW(validate(graph, {.max_dimension = 10}));
   EXPECT_THROW(validate(graph, {.max_elements = 255}), std::invalid_argument);
   EXPECT_NO_THROW(validate(graph, {.max_elements = 256}));
 }

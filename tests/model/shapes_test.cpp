@@ -28,12 +28,18 @@ TEST(Shapes, ConvolutionCountsPaddingStrideAndDilation) {
   EXPECT_REFUSED(shape_of(Op::kConv2d, {{4, 9, 3}}, a));
 }
 
+TEST(Shapes, APaddedInputHasLimitsToo) {
+  const Attributes a{.stride = {1 << 18, 1 << 18}, .padding = {1 << 18, 1 << 18}};
+  EXPECT_REFUSED(shape_of(Op::kMaxPool, {{2, 9, 9}}, a));
+  EXPECT_REFUSED(shape_of(Op::kConv2d, {{2, 9, 9}}, a));
+}
+
 // Against the plain definition: positions a window can take.
 TEST(Shapes, WindowsAreCountedAsTheyFit) {
   for (std::int64_t size = 1; size <= 9; ++size) {
     for (std::int64_t kernel = 1; kernel <= 4; ++kernel) {
       for (std::int64_t stride = 1; stride <= 3; ++stride) {
-        for (std::int64_t padding = 0; padding < kernel; ++padding) {
+        for (std::int64_t padding = 0; padding <= kernel / 2; ++padding) {
           std::int64_t count = 0;
           for (std::int64_t at = 0; at + kernel <= size + 2 * padding; at += stride) ++count;
           Attributes a{.kernel = {kernel, kernel}, .stride = {stride, stride}};
@@ -49,10 +55,11 @@ TEST(Shapes, WindowsAreCountedAsTheyFit) {
   }
 }
 
-TEST(Shapes, PoolPaddingIsSmallerThanTheKernel) {
+TEST(Shapes, PoolPaddingIsAtMostHalfOfTheKernel) {
   for (const Op op : {Op::kMaxPool, Op::kAveragePool}) {
     EXPECT_REFUSED(shape_of(op, {{2, 8, 8}}, {.kernel = {2, 2}, .padding = {2, 0}}));
-    EXPECT_NO_THROW(shape_of(op, {{2, 8, 8}}, {.kernel = {2, 2}, .padding = {1, 0}}));
+    EXPECT_REFUSED(shape_of(op, {{2, 8, 8}}, {.kernel = {3, 3}, .padding = {0, 2}}));
+    EXPECT_NO_THROW(shape_of(op, {{2, 8, 8}}, {.kernel = {2, 3}, .padding = {1, 1}}));
   }
 }
 

@@ -7,8 +7,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 
+#include "model/random.h"
+#include "model/shapes.h"
 #include "model/zoo.h"
 #include "tests/support/naive_executor.h"
 #include "tests/support/sample_graphs.h"
@@ -35,6 +38,58 @@ TEST(Executor, RefusesImagesThatDoNotFit) {
                std::invalid_argument);
   EXPECT_THROW(executor.run(random_tensor({4, 2, 8, 8}, 1), 99, Mode::kEval),
                std::invalid_argument);
+}
+
+std::int64_t draw(std::uint64_t trial, std::uint64_t what, std::uint64_t most) {
+  return static_cast<std::int64_t>(random_below(trial, what, most)) + 1;
+}
+
+Node random_window(std::uint64_t trial) {
+  Node node{.name = "window", .inputs = {0}};
+  node.op = std::array{Op::kConv2d, Op::kMaxPool, Op::kAveragePool}[trial % 3];
+  node.attributes = {.kernel = {draw(trial, 0, 5), draw(trial, 1, 5)},
+                     .stride = {draw(trial, 2, 9), draw(trial, 3, 9)},
+                     .padding = {draw(trial, 4, 7) - 1, draw(trial, 5, 7) - 1},
+                     .dilation = {draw(trial, 6, 3), draw(trial, 7, 3)},
+                     .groups = draw(trial, 8, 2),
+                     .out_features = 2 * draw(trial, 9, 2)};
+  return node;
+}
+
+// The node alone behind an input, its weights zeros. Requires: node_shape() accepts the two.
+Graph graph_of(Node node, const SampleShape& input) {
+  Graph graph;
+  Node first{.name = "input"};
+  first.attributes.shape = input;
+  for (const ParameterShape& parameter : parameter_shapes(node, input)) {
+    node.parameters.emplace_back(parameter.name);
+    graph.tensors[parameter.name] = Tensor(DType::kF32, parameter.shape);
+  }
+  graph.nodes = {first, node};
+  graph.outputs["logits"] = 1;
+  return graph;
+}
+
+// What a graph's checks let through, LibTorch must be able to compute: a hostile model may not end
+// who evaluates it.
+TEST(Executor, ComputesEveryWindowThatIsValid) {
+  int computed = 0;
+  for (std::uint64_t trial = 0; trial < 10000; ++trial) {
+    const Node node = random_window(trial);
+    const SampleShape input{2 * draw(trial, 10, 2), draw(trial, 11, 9), draw(trial, 12, 9)};
+    SampleShape expected;
+    try {
+      expected = node_shape(node, {input});
+    } catch (const std::invalid_argument&) {
+      continue;
+    }
+    expected.insert(expected.begin(), 2);
+    Executor executor(graph_of(node, input));
+    const at::Tensor images = random_tensor({2, input[0], input[1], input[2]}, trial);
+    EXPECT_EQ(executor.run(images, 1, Mode::kEval).sizes(), at::IntArrayRef(expected));
+    ++computed;
+  }
+  EXPECT_GT(computed, 1000);
 }
 
 TEST(Executor, GivesTheShapesOfTheGraphForEveryNode) {

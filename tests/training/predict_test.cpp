@@ -98,6 +98,21 @@ TEST(Predict, ResultsMayEnterALoss) {
   EXPECT_TRUE(at::equal(weight.grad(), found[0]));
 }
 
+// 2.5 MB of activations an image: 500 at once would need more than a gigabyte.
+TEST(Predict, TakesFewerImagesAtOnceWhereTheyNeedMuchMemory) {
+  GraphBuilder build("wide", {3, 8, 8}, 1);
+  const int wide = build.unary(build.slice(0, 0, 1), Op::kUpsample);
+  Graph graph = std::move(build).finish(wide);
+  graph.nodes[static_cast<std::size_t>(wide)].attributes.scale = 100;
+  graph.nodes.push_back({.name = "mean", .op = Op::kGlobalAveragePool, .inputs = {wide}});
+  graph.outputs["logits"] = wide + 1;
+  std::vector<std::int64_t> done;
+  const std::vector<std::string> outputs{"logits"};
+  predict(graph, outputs, noise(251, {3, 8, 8}), kPlain,
+          {.on_block = [&](std::int64_t images) { done.push_back(images); }});
+  EXPECT_EQ(done, (std::vector<std::int64_t>{250, 251}));
+}
+
 TEST(Predict, NoImagesGiveNoRows) {
   const std::array<std::string, 1> outputs{"logits"};
   const auto found = predict(make_model("mlp", {.channels = 3, .height = 16, .width = 16}, 10, 1),
