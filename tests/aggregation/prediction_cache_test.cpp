@@ -12,6 +12,7 @@
 
 #include "model/decode_error.h"
 #include "tests/aggregation/world.h"
+#include "tests/support/temporary_folder.h"
 
 namespace fedstill {
 namespace {
@@ -20,12 +21,6 @@ namespace fs = std::filesystem;
 
 class PredictionCacheTest : public testing::Test {
  protected:
-  PredictionCacheTest() {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  ~PredictionCacheTest() override { fs::remove_all(folder_); }
-
   PredictionCache create() { return PredictionCache::open_or_create(path_, key_of(world_)); }
   void create_complete() {
     PredictionCache cache = create();
@@ -57,7 +52,8 @@ class PredictionCacheTest : public testing::Test {
     EXPECT_TRUE(at::equal(cache.block_confidences(0, samples), confidences_of(world_)));
   }
 
-  fs::path folder_ = fs::path(testing::TempDir()) / "fedstill_prediction_cache";
+  TemporaryFolder temporary_;
+  fs::path folder_ = temporary_.path();
   fs::path path_ = folder_ / "round-1.cache";
   World world_ = make_world(3, 20, 5, 1);
 };

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "tests/aggregation/rule_contract.h"
+#include "tests/support/temporary_folder.h"
 
 namespace fedstill {
 namespace {
@@ -54,9 +55,8 @@ TEST(Rule, RefusesOptionsThatAreNotPositiveNumbers) {
 
 class MeasureClients : public testing::Test {
  protected:
-  ~MeasureClients() override { std::filesystem::remove(path_); }
-  std::filesystem::path path_ =
-      std::filesystem::path(testing::TempDir()) / "fedstill_measure_clients.cache";
+  TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_.path() / "clients.cache";
 };
 
 TEST_F(MeasureClients, AgreesWithTheDefinitions) {

@@ -7,17 +7,17 @@
 #include <stdexcept>
 
 #include "tests/aggregation/world.h"
+#include "tests/support/temporary_folder.h"
 
 namespace fedstill {
 namespace {
 
 class SoftLabelsTest : public testing::Test {
  protected:
-  ~SoftLabelsTest() override { std::filesystem::remove(path_); }
   PredictionCache create() const { return PredictionCache::open_or_create(path_, key_of(world_)); }
 
-  std::filesystem::path path_ =
-      std::filesystem::path(testing::TempDir()) / "fedstill_soft_labels.cache";
+  TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_.path() / "clients.cache";
   World world_ = make_world(4, 103, 6, 5);
 };
 

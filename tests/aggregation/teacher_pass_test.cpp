@@ -17,6 +17,7 @@
 #include "model/sha256.h"
 #include "model/zoo.h"
 #include "tests/aggregation/world.h"
+#include "tests/support/temporary_folder.h"
 #include "training/fit.h"
 #include "training/predict.h"
 
@@ -50,12 +51,6 @@ Graph with_head(Graph body, std::uint64_t seed, bool sigmoid = true) {
 
 class TeacherPassTest : public testing::Test {
  protected:
-  TeacherPassTest() {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  ~TeacherPassTest() override { fs::remove_all(folder_); }
-
   void add(const Graph& graph, std::int64_t sample_count = 100) {
     const fs::path path = folder_ / ("model-" + std::to_string(teachers_.size()));
     write_model(path, graph);
@@ -80,7 +75,8 @@ class TeacherPassTest : public testing::Test {
     return {};
   }
 
-  fs::path folder_ = fs::path(testing::TempDir()) / "fedstill_teacher_pass";
+  TemporaryFolder temporary_;
+  fs::path folder_ = temporary_.path();
   std::vector<Teacher> teachers_;
   std::vector<Graph> graphs_;
   ImageView images_ = some_images();

@@ -9,6 +9,7 @@
 
 #include "model/model_file.h"
 #include "model/random.h"
+#include "tests/support/temporary_folder.h"
 #include "training/predict.h"
 #include "training/threads.h"
 
@@ -61,7 +62,6 @@ class DistillerTest : public testing::Test {
     options_.seed = 7;
     set_thread_count(1);
   }
-  ~DistillerTest() override { std::filesystem::remove(checkpoint_); }
 
   // Share of the pool on which the model's class is the teacher's.
   double agreement(const Graph& graph) const {
@@ -75,8 +75,8 @@ class DistillerTest : public testing::Test {
   Normalisation normalisation_{.mean = {0.3F}, .deviation = {0.3F}};
   at::Tensor soft_labels_ = teacher();
   DistillOptions options_;
-  std::filesystem::path checkpoint_ =
-      std::filesystem::path(testing::TempDir()) / "fedstill_distiller.checkpoint";
+  TemporaryFolder folder_;
+  std::filesystem::path checkpoint_ = folder_.path() / "distiller.checkpoint";
 };
 
 TEST_F(DistillerTest, TheStudentLearnsToAgreeWithTheTeacher) {

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "model/atomic_file.h"
+#include "tests/support/temporary_folder.h"
 
 namespace fedstill {
 namespace {
@@ -33,7 +34,8 @@ TEST(Sha256, DoesNotDependOnThePieces) {
 }
 
 TEST(Sha256, OfAFileIsThatOfItsBytes) {
-  const auto path = std::filesystem::path(::testing::TempDir()) / "sha256_test.bin";
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "bytes";
   const std::string text(3'000'001, 'x');
   write_file_atomically(path, text);
   EXPECT_EQ(sha256_hex_of_file(path), sha256_hex(bytes_of(text)));
