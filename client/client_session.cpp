@@ -91,7 +91,8 @@ std::vector<Frame> ClientSession::finished(const std::filesystem::path& update) 
 }
 
 std::vector<Frame> ClientSession::retry() {
-  if (!std::exchange(wants_retry_, false) || line_ != Line::kOpen) return {};
+  if (!std::exchange(wants_retry_, false) || line_ == Line::kDown) return {};
+  if (line_ == Line::kGreeting) return connected();
   std::vector<Frame> frames;
   if (state_ == State::kWaiting) {
     frames.push_back(plain(

@@ -53,9 +53,11 @@ class ClientStore::Lock {
     const bool locked = descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0;
     if (locked) return;
     const int error = errno;
+    const std::string what =
+        descriptor_ < 0 ? "cannot be opened" : "another client is using this folder";
     if (descriptor_ >= 0) ::close(descriptor_);
     throw std::system_error(error, std::generic_category(),
-                            "[client] " + file.string() + ": another client is using this folder");
+                            "[client] " + file.string() + ": " + what);
   }
   ~Lock() { ::close(descriptor_); }
   Lock(const Lock&) = delete;

@@ -185,7 +185,8 @@ class Participant {
       throw ChannelClosed("[client] the coordinator was silent for too long");
     }
     if (now - spoke_ < beat) return;
-    send(heartbeat());
+    spoke_ = now;
+    if (session_.is_greeted()) send(heartbeat());
     if (session_.wants_retry()) send_all(session_.retry());
   }
 

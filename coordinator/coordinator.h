@@ -43,6 +43,7 @@ class Coordinator {
   [[nodiscard]] Reaction receive(const std::string& peer, Frame frame, Instant now);
   void leave(const std::string& peer, Instant now);  // its connection is gone
   void tick(Instant now);
+  void record_time();  // that the round is still open: throws where nothing can be recorded
 
   // The round's results, their blobs in the store; begins the next round if there is one. news()
   // tells the clients. The errand removes what no later round needs. Throws std::logic_error unless

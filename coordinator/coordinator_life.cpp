@@ -189,14 +189,18 @@ void Coordinator::record_outcome() {
   outcome_recorded_ = true;
 }
 
+void Coordinator::record_time() {
+  if (round_.state() == Round::State::kCollecting) noted_ = round_.open_for();
+  store_.record_open_time(round_.number(), noted_);
+}
+
 // The time spent collecting on the monotonic clock, not when the round began on the wall's: a clock
 // that jumps changes nothing, and an hour without a coordinator costs the clients none of theirs.
 void Coordinator::note_time() {
   const std::chrono::milliseconds open_for = round_.open_for();
   if (round_.state() != Round::State::kCollecting || open_for - noted_ < kNoteEvery) return;
-  noted_ = open_for;
   try {
-    store_.record_open_time(round_.number(), open_for);
+    record_time();
   } catch (const std::system_error&) {  // a full disk: some seconds more for the clients
   }
 }

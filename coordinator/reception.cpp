@@ -33,10 +33,25 @@ template <typename Event>
 void Reception::attempt(const Event& event) {
   try {
     event();
-    trouble_.clear();
   } catch (const std::system_error& error) {
-    trouble_ = error.what();
+    note_trouble(error);
   }
+}
+
+void Reception::note_trouble(const std::system_error& error) {
+  trouble_ = error.what();
+  troubled_ = now_;
+}
+
+// A disk that takes nothing is noticed although nobody has anything to record, and taken for well
+// only when those who were told to try later had the time to.
+void Reception::try_recording() {
+  if (now_ - tried_ < options_.heartbeat) return;
+  tried_ = now_;
+  attempt([&] {
+    coordinator_.record_time();
+    if (now_ - troubled_ >= 2 * options_.heartbeat) trouble_.clear();
+  });
 }
 
 Reception::Reception(Coordinator& coordinator, ReceptionOptions options)
@@ -76,7 +91,7 @@ void Reception::receive(Id id, Frame frame, Instant now) {
     blame(*connection);
     end(*connection, error.what());
   } catch (const std::system_error& error) {
-    trouble_ = error.what();
+    note_trouble(error);
     say_try_later(*connection, subject);
   }
 }
@@ -110,6 +125,7 @@ void Reception::closed(Id id, Instant now) {
 void Reception::tick(Instant now) {
   now_ = now;
   attempt([&] { coordinator_.tick(now); });
+  try_recording();
   for (auto& [id, connection] : connections_) {
     const bool is_due = now - connection->told >= options_.heartbeat;
     if (!connection->greeted || connection->ended || !is_due) continue;

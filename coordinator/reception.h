@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "coordinator/coordinator.h"
@@ -67,7 +68,8 @@ class Reception {
   void end_all(const std::string& reason);
 
   std::size_t connections() const;
-  // Why the last event could not be recorded (a full disk), or nothing once one could.
+  // Why events cannot be recorded (a full disk), or nothing: none failed for two heartbeats, and
+  // one was written after.
   const std::string& trouble() const { return trouble_; }
 
  private:
@@ -88,6 +90,8 @@ class Reception {
   void tell_news();
   template <typename Event>
   void attempt(const Event& event);
+  void note_trouble(const std::system_error& error);
+  void try_recording();
 
   Coordinator& coordinator_;
   ReceptionOptions options_;
@@ -97,6 +101,7 @@ class Reception {
   Instant now_{0};
   std::size_t streams_ = 0;
   std::string trouble_;
+  Instant troubled_{0}, tried_{0};  // when something could not be recorded; when that was tried
 };
 
 // The newest version that both sides know, or nothing.

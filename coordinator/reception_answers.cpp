@@ -20,7 +20,6 @@ bool is_worth_noting(MessageKind kind) {
 
 void Reception::react(Connection& connection, const std::string& subject, Reaction reaction) {
   for (Frame& frame : reaction.frames) send(connection, std::move(frame));
-  if (!reaction.errand) trouble_.clear();
   if (reaction.errand) send_out(connection.id, subject, std::move(reaction.errand));
   if (!reaction.transfer) return;
   if (connection.sender) --streams_;
@@ -49,10 +48,9 @@ void Reception::come_back(Id id, const std::string& subject, const Answer& answe
   if (connection != nullptr && connection->ended) connection = nullptr;
   try {
     Reaction reaction = answer(now);
-    trouble_.clear();
     if (connection != nullptr) react(*connection, subject, std::move(reaction));
   } catch (const std::system_error& error) {
-    trouble_ = error.what();
+    note_trouble(error);
     if (connection != nullptr) say_try_later(*connection, subject);
   } catch (const std::exception& error) {
     if (connection != nullptr) blame(*connection);

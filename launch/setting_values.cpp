@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
-#include <limits>
 
 #include "launch/outside_text.h"
 #include "launch/settings.h"
@@ -11,8 +11,6 @@
 
 namespace fedstill {
 namespace {
-
-constexpr double kUnbounded = std::numeric_limits<double>::infinity();
 
 std::string in_quotes(std::string_view text) {
   std::string out = "\"";
@@ -56,7 +54,7 @@ std::string plain(double value) {
 
 void check_range(const Setting& setting, double value, std::string_view origin) {
   if (value >= setting.low && value <= setting.high) return;
-  const std::string upper = setting.high >= kUnbounded ? "" : " to " + plain(setting.high);
+  const std::string upper = std::isinf(setting.high) ? "" : " to " + plain(setting.high);
   throw JobError(std::string(origin) + ": " + setting.name() + " = " + toml_value(setting) +
                  ", expected " + plain(setting.low) + (upper.empty() ? " or more" : upper));
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdio>
 #include <ctime>
+#include <system_error>
 #include <utility>
 
 #include "model/decode_error.h"
@@ -178,7 +179,9 @@ void AuditLog::sync() {
 
 // Without what was half-written.
 void AuditLog::reopen() {
-  fs::resize_file(path_, size_);
+  std::error_code error;
+  fs::resize_file(path_, size_, error);
+  if (error) throw std::system_error(error, "[audit] cannot write " + path_.string());
   file_ = std::make_unique<FileDescriptor>(path_, O_WRONLY | O_APPEND);
 }
 

@@ -42,6 +42,7 @@ json clients_json(const Coordinator& coordinator, const Store& store) {
   std::map<std::string, std::string> excluded;
   for (const StoredExclusion& entry : store.exclusions()) excluded[entry.client] = entry.reason;
   Rows rows;
+  std::size_t others = coordinator.joins().size();
   for (const auto& [client, join] : coordinator.joins()) {
     const auto& uploads = coordinator.round().uploads();
     const auto upload = uploads.find(client);
@@ -54,6 +55,10 @@ json clients_json(const Coordinator& coordinator, const Store& store) {
               {"update", upload == uploads.end() ? json(nullptr) : json(upload->second)},
               {"has_bundle", coordinator.delivered().contains(client)},
               {"excluded", exclusion == excluded.end() ? json(nullptr) : json(exclusion->second)}});
+    --others;
+    if (!rows.is_full()) continue;
+    rows.leave_out(others);
+    break;
   }
   return std::move(rows).under("clients");
 }
@@ -96,7 +101,7 @@ std::string clients_text(const json& answer) {
 
 json Administration::answer(const StatusRequest& request, const std::string& who, Instant now) {
   if (request.what == "status") {
-    return status_json(coordinator, job, expected, reception.connections(), now);
+    return status_json(coordinator, job, expected, reception, now);
   }
   if (request.what == "rounds") return rounds_json(coordinator, store);
   if (request.what == "clients") return clients_json(coordinator, store);

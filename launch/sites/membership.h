@@ -8,8 +8,13 @@
 #include <string>
 
 #include "client/participant.h"
+#include "transport/blob_store.h"
 
 namespace fedstill {
+
+// What a coordinator may fill the disk of a site with.
+inline constexpr std::size_t kMaxSiteBlobBytes = std::size_t{4} << 30;
+inline constexpr BlobLimits kSiteLimits{kMaxSiteBlobBytes, 4 * kMaxSiteBlobBytes};
 
 // Whose job a process takes part in, as whom, and how.
 struct Membership {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -253,9 +254,11 @@ json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bo
     log.write(LogLevel::kInfo, "the job is done");
     return report;
   } catch (const Stopped&) {
-    federated.leave("the coordinator stops; it will be back");
-    throw Stopped("interrupted; go on with the same --state " + folder.path().string());
+  } catch (const std::system_error&) {
+    if (!stop.load()) throw;  // else it was to end, and only its last words could not be written
   }
+  federated.leave("the coordinator stops; it will be back");
+  throw Stopped("interrupted; go on with the same --state " + folder.path().string());
 }
 
 }  // namespace

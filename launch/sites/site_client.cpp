@@ -34,9 +34,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMaxModelBytes = std::size_t{4} << 30;
-// What a coordinator may fill a site's disk with.
-constexpr BlobLimits kSiteLimits{kMaxModelBytes, 4 * kMaxModelBytes};
 constexpr std::int64_t kMaxClasses = 65'536;
 
 std::vector<std::int64_t> all_of(std::int64_t count) {
@@ -102,7 +99,7 @@ class Site {
 
   // A bundle replaces the last one only if it can be read.
   std::filesystem::path keep_bundle(const std::filesystem::path& file) const {
-    const std::vector<std::byte> bytes = read_file(file, kMaxModelBytes);
+    const std::vector<std::byte> bytes = read_file(file, kMaxSiteBlobBytes);
     decode_bundle(bytes);
     const auto path = command_.state / "bundle.fsb";
     write_file_atomically(path, bytes);
@@ -131,7 +128,7 @@ class Site {
   ClientRound round_of(const RoundPlan& plan, const Images& pool) const {
     if (plan.student.empty()) return {plan.round, model_.architecture};
     ModelFileLimits limits;
-    limits.max_file_bytes = kMaxModelBytes;
+    limits.max_file_bytes = kMaxSiteBlobBytes;
     auto lesson = std::make_shared<const Lesson>(
         read_lesson(store_.blobs().path(plan.student),
                     {own_.images->shape, pool.count(), plan.classes}, limits));
@@ -139,7 +136,7 @@ class Site {
   }
 
   Images read_pool(const RoundPlan& plan) const {
-    const auto bytes = read_file(store_.blobs().path(plan.pool_hash), kMaxModelBytes);
+    const auto bytes = read_file(store_.blobs().path(plan.pool_hash), kMaxSiteBlobBytes);
     Images pool =
         decode_idx_images({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()},
                           "the coordinator's pool");

@@ -81,7 +81,7 @@ std::string progress_of(const json& member) {
 }  // namespace
 
 json status_json(const Coordinator& coordinator, const std::string& job, std::size_t expected,
-                 std::size_t connections, Instant now) {
+                 const Reception& reception, Instant now) {
   const Round& round = coordinator.round();
   Rows rows;
   std::size_t others = round.members().size();
@@ -101,7 +101,8 @@ json status_json(const Coordinator& coordinator, const std::string& job, std::si
               {"uploads", round.uploads().size()},
               {"expected", expected},
               {"clients", round.members().size()},
-              {"connections", connections},
+              {"connections", reception.connections()},
+              {"trouble", reception.trouble()},
               {"delivered", coordinator.delivered().size()}};
   answer.update(std::move(rows).under("members"));
   return answer;
@@ -132,6 +133,9 @@ std::string status_text(const json& status) {
   const double left = status.at("deadline_seconds").get<double>();
   out += left > 0 ? duration_text(left) + " to the deadline\n" : "past the deadline\n";
   if (const std::string why = status.at("failure"); !why.empty()) out += printable(why) + "\n";
+  if (const std::string why = status.value("trouble", ""); !why.empty()) {
+    out += "nothing can be recorded, so nothing new is taken: " + printable(why) + "\n";
+  }
   std::vector<std::vector<std::string>> rows{
       {"client", "state", "model", "sends", "images", "progress", "last heard, s"}};
   for (const json& member : status.at("members")) {

@@ -23,9 +23,6 @@
 namespace fedstill {
 namespace {
 
-constexpr std::size_t kMaxStudentBytes = std::size_t{4} << 30;
-constexpr BlobLimits kLimits{kMaxStudentBytes, 4 * kMaxStudentBytes};
-
 std::int64_t all_samples(const std::vector<ClientRecord>& clients) {
   std::int64_t sum = 0;
   for (const ClientRecord& client : clients) sum += client.samples;
@@ -33,7 +30,7 @@ std::int64_t all_samples(const std::vector<ClientRecord>& clients) {
 }
 
 std::vector<std::byte> read_checked_bundle(const std::filesystem::path& file) {
-  std::vector<std::byte> bytes = read_file(file, kMaxStudentBytes);
+  std::vector<std::byte> bytes = read_file(file, kMaxSiteBlobBytes);
   decode_bundle(bytes);
   return bytes;
 }
@@ -74,7 +71,7 @@ std::vector<std::byte> go_upstream(const Membership& membership, const Run& run,
   if (std::filesystem::exists(kept)) return read_checked_bundle(kept);  // the other may be gone
   const std::string name = check_credentials(credentials_of(membership.identity)).name;
   std::filesystem::create_directories(membership.state);
-  ClientStore store(membership.state, kLimits);
+  ClientStore store(membership.state, kSiteLimits);
   const std::vector<std::uint8_t> images = encode_idx_images(material.pool.images);
   const BlobInfo pool = store.blobs().add(std::as_bytes(std::span(images)));
   ClientSession session({name, outcome.student.record.architecture, all_samples(outcome.clients)},

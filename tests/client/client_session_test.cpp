@@ -304,7 +304,12 @@ TEST_F(ClientSessionTest, ABundleThatIsGoneIsNotWaitedFor) {
 
 TEST_F(ClientSessionTest, TriesAgainWhereTheCoordinatorHadTrouble) {
   const auto retry = [&] { return messages(session_->retry()); };
+  const auto hello = messages(session_->connected());
+  hear(refuse("", Refusal::kTryLater));
+  EXPECT_FALSE(session_->is_greeted());
+  EXPECT_EQ(retry(), hello);
   greet();
+  EXPECT_TRUE(session_->is_greeted());
   EXPECT_TRUE(retry().empty());
   hear(refuse("", Refusal::kTryLater));
   EXPECT_TRUE(session_->wants_retry());

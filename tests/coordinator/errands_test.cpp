@@ -4,9 +4,8 @@
 #include <deque>
 #include <stdexcept>
 
-#include "coordinator/reception.h"
 #include "model/sha256.h"
-#include "tests/coordinator/fixture.h"
+#include "tests/coordinator/reception_fixture.h"
 #include "tests/support/file_size_limit.h"
 #include "tests/support/tiny_update.h"
 
@@ -16,15 +15,8 @@ namespace {
 using std::chrono_literals::operator""s;
 
 // A reception whose errands are done when the test says so.
-class ErrandsTest : public testing::Test {
+class ErrandsTest : public ReceptionFixture {
  protected:
-  struct Peer {
-    std::string name;
-    Reception::Id id = 0;
-    std::vector<Message> heard;
-    std::string ended;
-    bool held = false;
-  };
   struct Waiting {
     std::function<void()> work;
     std::function<void(Instant)> then;
@@ -34,40 +26,24 @@ class ErrandsTest : public testing::Test {
     options_.round.expected_clients = 3;
     options_.round.min_clients = 1;
     options_.round.deadline = options_.round.stalled_after = 100s;
-    options_.plan = {std::string(64, 'a'), 1, std::string(64, 'b'), 3};
     options_.plan.rounds = 2;
-    options_.image = {1, 4, 4};
-    options_.classes = 3;
     start();
   }
   void start() {
     queue_.clear();
-    reception_.reset();
-    coordinator_.reset();
-    store_.reset();
-    store_.emplace(folder_.path());
-    coordinator_.emplace(options_, *store_, now_);
     ReceptionOptions reception;
     reception.on_status = [](const std::string&, const StatusRequest&) { return "{}"; };
     reception.elsewhere = [this](std::function<void()> work, std::function<void(Instant)> then) {
       queue_.push_back({std::move(work), std::move(then)});
     };
-    reception_.emplace(*coordinator_, std::move(reception));
+    ReceptionFixture::start(std::move(reception));
   }
   std::unique_ptr<Peer> open(const std::string& name, const std::string& role = "client") {
-    auto peer = std::make_unique<Peer>();
-    peer->name = name;
-    Line line{[p = peer.get()](const Frame& frame) { p->heard.push_back(frame.message); },
-              [p = peer.get()](const std::string& reason) { p->ended = reason; },
-              [p = peer.get()](bool held) { p->held = held; }};
-    peer->id = reception_->open(name, role, std::move(line), now_);
+    auto peer = ReceptionFixture::open(name, role);
     say(*peer, Hello{});
     if (role == "client") say(*peer, Join{name, "tiny", 100});
-    peer->heard.clear();
+    peer->outbox.clear();
     return peer;
-  }
-  void say(Peer& peer, const Message& message, std::vector<std::byte> body = {}) {
-    reception_->receive(peer.id, {message, std::move(body)}, now_);
   }
   void do_next() {
     ASSERT_FALSE(queue_.empty());
@@ -82,11 +58,11 @@ class ErrandsTest : public testing::Test {
   // The last thing it heard.
   template <typename Kind>
   Kind heard(const Peer& peer) {
-    if (peer.heard.empty() || !std::holds_alternative<Kind>(peer.heard.back())) {
+    if (peer.outbox.empty() || !std::holds_alternative<Kind>(peer.outbox.back().message)) {
       ADD_FAILURE() << peer.name << " did not hear that";
       return {};
     }
-    return std::get<Kind>(peer.heard.back());
+    return std::get<Kind>(peer.outbox.back().message);
   }
   void transfer(Peer& peer, const std::vector<std::byte>& body) {
     say(peer, BlobOffer{sha256_hex(body), body.size(), "update"});
@@ -114,12 +90,6 @@ class ErrandsTest : public testing::Test {
   std::size_t recorded() { return store_->uploads(1).size(); }
   Round::State state() const { return coordinator_->round().state(); }
 
-  TemporaryFolder folder_;
-  Instant now_{0};
-  CoordinatorOptions options_;
-  std::optional<Store> store_;
-  std::optional<Coordinator> coordinator_;
-  std::optional<Reception> reception_;
   std::deque<Waiting> queue_;
 };
 
@@ -130,9 +100,9 @@ TEST_F(ErrandsTest, OthersAreAnsweredWhileAnUpdateIsWrittenAndChecked) {
   const auto expect_others_are_answered = [&] {
     EXPECT_TRUE(site->held);
     EXPECT_EQ(queue_.size(), 1U);
-    const std::size_t before = admin->heard.size();
+    const std::size_t before = admin->outbox.size();
     say(*admin, StatusRequest{"status", ""});
-    EXPECT_EQ(admin->heard.size(), before + 1);
+    EXPECT_EQ(admin->outbox.size(), before + 1);
     say(*other, Heartbeat{1, "training", before, 100});
     EXPECT_EQ(coordinator_->round().members().at("b").done, before);
     do_next();
@@ -152,17 +122,17 @@ TEST_F(ErrandsTest, NothingIsSaidBeforeItIsDone) {
   const auto body = update(1);
   const std::string sha256 = sha256_hex(body);
   say(*site, BlobOffer{sha256, body.size(), "update"});
-  EXPECT_TRUE(site->heard.empty());
+  EXPECT_TRUE(site->outbox.empty());
   do_next();
   EXPECT_EQ(heard<BlobRequest>(*site).offset, 0U);
   say(*site, BlobChunk{sha256, 0}, body);
-  EXPECT_EQ(site->heard.size(), 1U);
+  EXPECT_EQ(site->outbox.size(), 1U);
   EXPECT_FALSE(store_->blobs().has(sha256));
   do_next();
   EXPECT_TRUE(store_->blobs().has(sha256));
   EXPECT_EQ(heard<BlobProgress>(*site).offset, body.size());
   claim(*site, body);
-  EXPECT_EQ(site->heard.size(), 2U);
+  EXPECT_EQ(site->outbox.size(), 2U);
   EXPECT_EQ(recorded(), 0U);
   do_next();
   EXPECT_EQ(recorded(), 1U);
@@ -230,10 +200,10 @@ TEST_F(ErrandsTest, AClientExcludedWhileItsUpdateIsChecked) {
   transfer(*site, update(1));
   claim(*site, update(1));
   reception_->exclude("a", "lies", now_);
-  const std::size_t told = site->heard.size();
+  const std::size_t told = site->outbox.size();
   do_next();
   EXPECT_EQ(recorded(), 0U);
-  EXPECT_EQ(site->heard.size(), told);
+  EXPECT_EQ(site->outbox.size(), told);
   EXPECT_EQ(coordinator_->round().member("a", now_), Round::Member::kExcluded);
 }
 
@@ -335,9 +305,9 @@ TEST_F(ErrandsTest, TheNextRoundBeginsWhileALateTransferIsWritten) {
   const BlobInfo bundle = store_->blobs().add(numbered_bytes(1));
   const BlobInfo student = store_->blobs().add(numbered_bytes(2));
   reception_->publish(bundle, student, now_);
-  late->heard.clear();
+  late->outbox.clear();
   do_all();
-  EXPECT_TRUE(late->heard.empty());
+  EXPECT_TRUE(late->outbox.empty());
   EXPECT_FALSE(late->held);
   EXPECT_EQ(files_in(folder_.path() / "blobs"), 2U);  // the bundle and the student
   say(*late, BlobOffer{sha256_hex(body), body.size(), "update"});
@@ -362,6 +332,7 @@ TEST_F(ErrandsTest, ADiskThatIsFullElsewhereIsSaidHere) {
   EXPECT_EQ(site->ended, "");
   EXPECT_FALSE(site->held);
   upload(*site, body);
+  reception_->tick(now_ += 30s);
   EXPECT_EQ(reception_->trouble(), "");
 }
 

@@ -1,11 +1,9 @@
-#include "coordinator/reception.h"
-
 #include <gtest/gtest.h>
 
 #include <stdexcept>
 
 #include "model/sha256.h"
-#include "tests/coordinator/fixture.h"
+#include "tests/coordinator/reception_fixture.h"
 #include "tests/support/file_size_limit.h"
 #include "tests/support/tiny_update.h"
 
@@ -14,43 +12,22 @@ namespace {
 
 using std::chrono_literals::operator""s;
 
-// Several peers with their outboxes.
-class ReceptionTest : public testing::Test {
+class ReceptionTest : public ReceptionFixture {
  protected:
-  struct Peer {
-    Reception::Id id = 0;
-    std::vector<Frame> outbox;
-    std::string ended;  // the reason
-  };
-
   void SetUp() override {
     options_.round.expected_clients = options_.round.min_clients = 1;
-    options_.plan = {std::string(64, 'a'), 1, sha256_hex(pool_), 3};
+    options_.plan.pool_hash = sha256_hex(pool_);
     options_.plan.pool_bytes = pool_.size();
-    options_.image = {1, 4, 4};
-    options_.classes = 3;
     start({});
   }
   void start(ReceptionOptions reception) {
-    reception_.reset();
-    coordinator_.reset();
-    store_.reset();
-    store_.emplace(folder_.path());
+    ReceptionFixture::start(std::move(reception));
     store_->blobs().add(pool_);
-    coordinator_.emplace(options_, *store_, now_);
-    reception_.emplace(*coordinator_, std::move(reception));
-  }
-  std::unique_ptr<Peer> open(const std::string& name, const std::string& role = "client") {
-    auto peer = std::make_unique<Peer>();
-    Line line{[p = peer.get()](Frame frame) { p->outbox.push_back(std::move(frame)); },
-              [p = peer.get()](const std::string& reason) { p->ended = reason; }};
-    peer->id = reception_->open(name, role, std::move(line), now_);
-    return peer;
   }
   // What the peer is sent on that.
   std::vector<Message> hear(Peer& peer, const Message& message, std::vector<std::byte> body = {}) {
     peer.outbox.clear();
-    reception_->receive(peer.id, {message, std::move(body)}, now_);
+    say(peer, message, std::move(body));
     return said(peer);
   }
   static std::vector<Message> said(const Peer& peer) {
@@ -78,12 +55,6 @@ class ReceptionTest : public testing::Test {
   }
 
   const std::vector<std::byte> pool_ = numbered_bytes(5, 3'000'000);
-  TemporaryFolder folder_;
-  Instant now_{0};
-  CoordinatorOptions options_;
-  std::optional<Store> store_;
-  std::optional<Coordinator> coordinator_;
-  std::optional<Reception> reception_;
 };
 
 TEST_F(ReceptionTest, GreetsWithTheVersionBothKnow) {
@@ -279,12 +250,27 @@ TEST_F(ReceptionTest, WithAFullDiskItSaysTryLaterAndKeepsWhatItHas) {
   const auto request = hear(*peer, BlobOffer{sha256, body.size(), "update"});
   const std::uint64_t offset = std::get<BlobRequest>(request.at(0)).offset;
   EXPECT_LE(offset, 40U);
-  EXPECT_EQ(reception_->trouble(), "");
   hear(*peer, BlobChunk{sha256, offset}, {body.begin() + static_cast<int>(offset), body.end()});
   expect_try_later(Upload{1, "a", sha256, 100}, sha256);
   EXPECT_TRUE(coordinator_->round().uploads().empty());
   EXPECT_EQ(hear(*peer, Upload{1, "a", sha256, 100}),
             (std::vector<Message>{Acknowledgement{1, sha256, true, ""}}));
+}
+
+TEST_F(ReceptionTest, TroubleLastsUntilNothingFailsAndSomethingIsWritten) {
+  const auto beat = [&](bool full) {
+    const FileSizeLimit limit(full ? 40 : RLIM_INFINITY);
+    now_ += 15s;
+    reception_->tick(now_);
+    return !reception_->trouble().empty();
+  };
+  const auto peer = joined("a");
+  EXPECT_FALSE(beat(false));
+  EXPECT_TRUE(beat(true));  // although nobody said anything
+  hear(*peer, Heartbeat{1, "training", 1, 100});
+  EXPECT_NE(reception_->trouble(), "");  // which records nothing
+  EXPECT_TRUE(beat(false));
+  EXPECT_FALSE(beat(false));
 }
 
 TEST_F(ReceptionTest, EveryoneIsToldToGo) {

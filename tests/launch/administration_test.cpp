@@ -4,8 +4,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "coordinator/database.h"
 #include "model/sha256.h"
 #include "tests/launch/process.h"
+#include "tests/support/file_size_limit.h"
 
 namespace fedstill::tests {
 namespace {
@@ -78,6 +80,42 @@ TEST_F(AdministrationTest, StatusShowsWhoIsHowFarAndHowFast) {
   }
   tell("a", Heartbeat{1, "head", 0, 50});  // another phase, another speed
   EXPECT_EQ(ask("status").at("members").at(0).at("per_second"), 0.0);
+}
+
+// So many that they are put into the database at once: each join is flushed by itself.
+TEST_F(AdministrationTest, WhatDoesNotFitIsCounted) {
+  constexpr int kAll = 6'000;
+  const auto folder = temp_ / "many";
+  { const Store empty(folder); }
+  {
+    Database database(folder / "coordinator.sqlite");
+    database.transact([&] {
+      for (int i = 0; i < kAll; ++i) {
+        database.run("INSERT INTO joins VALUES (1, ?, ?, 100, 1)", "client-" + std::to_string(i),
+                     std::string(64, 'm'));
+      }
+    });
+  }
+  Store store(folder);
+  Coordinator coordinator(some_options(), store, now_);
+  Reception reception(coordinator);
+  Administration administration{coordinator, store, reception, log_, "job", 10};
+  for (const auto& [what, rows] :
+       {std::pair("status", "members"), std::pair("clients", "clients")}) {
+    const auto answer = administration.answer({what, ""}, "ops", now_);
+    EXPECT_LT(answer.dump().size(), kMaxStatusBytes) << what;
+    EXPECT_GT(answer.at("left_out"), 0) << what;
+    EXPECT_EQ(answer.at(rows).size() + answer.at("left_out").get<std::size_t>(), kAll) << what;
+  }
+}
+
+TEST_F(AdministrationTest, ADiskThatTakesNothingIsShown) {
+  EXPECT_EQ(ask("status").at("trouble"), "");
+  EXPECT_EQ(answer_text("status", ask("status")).find("recorded"), std::string::npos);
+  const FileSizeLimit limit(40);
+  reception_.tick(now_ += std::chrono::seconds{15});
+  EXPECT_NE(answer_text("status", ask("status")).find("nothing can be recorded"),
+            std::string::npos);
 }
 
 TEST_F(AdministrationTest, WhatNobodyKnowsIsRefused) {

@@ -88,7 +88,8 @@ class Process {
   }
 
   std::string out() const { return text_of(files_ / "out"); }
-  std::string err() const { return text_of(files_ / "err"); }
+  std::string err() const { return text_of(err_file()); }
+  std::filesystem::path err_file() const { return files_ / "err"; }
 
  private:
   template <typename Condition>

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "coordinator/store.h"
+#include "tests/pipeline/failing_disk.h"
 #include "tests/pipeline/sites.h"
 #include "tests/support/bad_line.h"
 #include "tests/support/http_get.h"
@@ -183,6 +184,61 @@ TEST_F(SitesFaults, ADiskThatIsFullForAWhileCostsOnlyTime) {
   }
   EXPECT_THAT(http_get(monitor, "/metrics"), HasSubstr("fedstill_recording 0\n"));
   limit_files(*coordinator_, RLIM_INFINITY);
+  expect_a_good_end();
+}
+
+// What the kernel does to a disk that fails. Nothing that was acknowledged is lost, although nobody
+// had time to put anything in order.
+TEST_F(SitesFaults, AStateThatTurnsReadOnlyTakesNothingNewAndKeepsWhatItHas) {
+  const std::string obstacle = FailingDisk::find_obstacle();
+  if (!obstacle.empty()) GTEST_SKIP() << obstacle;
+  FailingDisk disk(state());
+  const std::uint16_t monitor = free_port();
+  start_coordinator({"--set", "round.silent_seconds=3", "--monitor", std::to_string(monitor)});
+  start_client(0);
+  ASSERT_TRUE(clients_[0]->wait_for_text(state_of(0) / "audit.jsonl", ": accepted"));
+  disk.fail();
+  start_client(1);
+  start_client(2);
+  for (const std::size_t i : {1, 2}) {
+    ASSERT_TRUE(clients_[i]->wait_for_text(state_of(i) / "audit.jsonl", "cannot write now"));
+  }
+  EXPECT_THAT(http_get(monitor, "/health"), HasSubstr(" 503 "));
+  EXPECT_THAT(http_get(monitor, "/metrics"), HasSubstr("fedstill_recording 0\n"));
+  const auto status = nlohmann::json::parse(ask("status").out);
+  EXPECT_NE(status.at("trouble"), "");
+  EXPECT_EQ(status.at("clients"), 1);
+  EXPECT_NE(ask("exclude", client_of(0)).code, 0);
+  EXPECT_EQ(ask("stop").code, 0);
+  EXPECT_EQ(coordinator_->wait(), 9) << coordinator_->err();
+  EXPECT_THAT(coordinator_->err(), HasSubstr("warning: ["));
+  start_coordinator();
+  EXPECT_EQ(coordinator_->wait(), 6);
+  disk.replace();
+  start_coordinator();
+  expect_a_good_end();
+}
+
+TEST_F(SitesFaults, AClientWhoseStateTurnsReadOnlySaysSoAndGoesOnLater) {
+  if (!runs_long_tests()) GTEST_SKIP() << "with FEDSTILL_LONG";
+  const std::string obstacle = FailingDisk::find_obstacle();
+  if (!obstacle.empty()) GTEST_SKIP() << obstacle;
+  FailingDisk disk(state_of(2));
+  start_coordinator();
+  start_client(2);
+  ASSERT_TRUE(clients_[2]->wait_for_text(state_of(2) / "audit.jsonl", "RoundPlan"));
+  disk.fail();
+  start_client(0);
+  start_client(1);
+  ASSERT_TRUE(clients_[2]->wait_for_text(clients_[2]->err_file(), "trying again within 2 s"));
+  EXPECT_THAT(clients_[2]->err(), HasSubstr("Read-only file system"));
+  clients_[2]->signal(SIGTERM);
+  EXPECT_EQ(clients_[2]->wait(), 9) << clients_[2]->err();
+  start_client(2);
+  EXPECT_EQ(clients_[2]->wait(), 6);
+  EXPECT_THAT(clients_[2]->err(), HasSubstr("Read-only file system"));
+  disk.replace();
+  start_client(2);
   expect_a_good_end();
 }
 
