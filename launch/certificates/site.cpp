@@ -36,6 +36,14 @@ bool is_request(const std::filesystem::path& path) {
   }
 }
 
+std::filesystem::path file_to_show(const std::filesystem::path& path) {
+  if (!std::filesystem::is_directory(path)) return path;
+  for (const char* name : {"site.crt", "site.csr", "ca.crt"}) {
+    if (std::filesystem::exists(path / name)) return path / name;
+  }
+  throw CertificateError("[cert] " + path.string() + " holds neither an identity nor an authority");
+}
+
 void check_chain(X509* certificate, X509* authority, const std::filesystem::path& path) {
   const std::unique_ptr<X509_STORE, OpensslFree<X509_STORE_free>> store(X509_STORE_new());
   const std::unique_ptr<X509_STORE_CTX, OpensslFree<X509_STORE_CTX_free>> context(
@@ -80,7 +88,8 @@ void install_certificate(const std::filesystem::path& folder,
   write_certificate(folder / "site.crt", signed_one.get());
 }
 
-nlohmann::json describe_certificate(const std::filesystem::path& path) {
+nlohmann::json describe_certificate(const std::filesystem::path& given) {
+  const std::filesystem::path path = file_to_show(given);
   if (is_request(path)) {
     const Request request = read_request(path);
     X509_NAME* subject = X509_REQ_get_subject_name(request.get());

@@ -19,7 +19,7 @@ void install_certificate(const std::filesystem::path& folder,
                          const std::filesystem::path& authority);
 
 // name, role, issuer, valid_from, valid_until, names, fingerprint of a certificate; name and role
-// of a request.
+// of a request. Of a folder: of an identity's certificate, or else request; of an authority's own.
 nlohmann::json describe_certificate(const std::filesystem::path& path);
 
 }  // namespace fedstill

@@ -1,11 +1,15 @@
 #include "launch/sites/preflight.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdlib>
 #include <ctime>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <system_error>
 
 #include "data/readers.h"
 #include "launch/outside_text.h"
@@ -46,6 +50,10 @@ class Findings {
 };
 
 std::string show_certificate(const CertificateSummary& certificate) {
+  if (certificate.role != "client") {
+    throw std::runtime_error(certificate.name + ", role " + certificate.role +
+                             ": only a client takes part");
+  }
   const std::time_t until = std::chrono::system_clock::to_time_t(certificate.valid_until);
   const auto days = (until - std::time(nullptr)) / 86'400;
   return certificate.name + ", role " + certificate.role + ", " + std::to_string(days) +
@@ -149,6 +157,9 @@ json preflight(const PreflightCommand& command) {
   findings.check("disk", "make room, or choose another --state", [&] {
     auto folder = std::filesystem::absolute(command.state.empty() ? "." : command.state);
     while (!std::filesystem::exists(folder)) folder = folder.parent_path();
+    if (::access(folder.c_str(), W_OK) != 0) {
+      throw std::system_error(errno, std::generic_category(), folder.string());
+    }
     const auto free = std::filesystem::space(folder).available;
     const std::string text = grouped(static_cast<std::int64_t>(free / 1'000'000)) + " MB free";
     if (free < kLeastFreeBytes) throw std::runtime_error(text);

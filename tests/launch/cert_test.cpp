@@ -74,6 +74,11 @@ TEST_F(Certificates, DescribeThemselves) {
   EXPECT_EQ(found["names"][1], "IP:10.1.2.3");
   EXPECT_EQ(found["names"][2], "IP:fe80:0:0:0:0:0:0:1");
   EXPECT_EQ(describe_certificate(site("hub") / "site.csr")["kind"], "request");
+  EXPECT_EQ(describe_certificate(site("hub")), found);
+  EXPECT_EQ(describe_certificate(authority())["name"], "Test authority");
+  request_certificate(site("new"), "new", "client");
+  EXPECT_EQ(describe_certificate(site("new"))["kind"], "request");
+  EXPECT_THROW(describe_certificate(site("new").parent_path()), x509::CertificateError);
 }
 
 TEST_F(Certificates, AClientsCertificateCannotServe) {

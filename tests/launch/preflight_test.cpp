@@ -1,6 +1,7 @@
 #include "launch/sites/preflight.h"
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <ctime>
 #include <filesystem>
@@ -36,8 +37,9 @@ class Preflight : public ::testing::Test {
     server->start();
     return server;
   }
-  json look(const std::string& coordinator, const std::string& data = "") {
-    const Credentials own = authority_.client();
+  json look(const std::string& coordinator, const std::string& data = "",
+            const std::string& role = "client") {
+    const Credentials own = authority_.issue({.role = role});
     const auto identity = folder_.path() / "identity";
     std::filesystem::create_directories(identity);
     const auto put = [&](const std::filesystem::path& from, const char* name) {
@@ -102,6 +104,21 @@ TEST_F(Preflight, AClockThatIsWrongIsTold) {
   const json found = look(at(server->port()));
   EXPECT_EQ(failed(found), "clock");
   EXPECT_THAT(preflight_text(found), HasSubstr("3600 s apart"));
+}
+
+TEST_F(Preflight, WhoIsNoClientTakesNoPart) {
+  const auto server = server_that_greets(0);
+  const json found = look(at(server->port()), "", "admin");
+  EXPECT_EQ(failed(found), "certificate");
+  EXPECT_THAT(preflight_text(found), HasSubstr("only a client takes part"));
+}
+
+TEST_F(Preflight, AStateThatCannotBeWrittenIsTold) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may write anywhere";
+  const auto server = server_that_greets(0);
+  std::filesystem::create_directory(folder_.path() / "state");
+  std::filesystem::permissions(folder_.path() / "state", std::filesystem::perms::owner_read);
+  EXPECT_EQ(failed(look(at(server->port()))), "disk");
 }
 
 TEST_F(Preflight, DataThatCannotBeReadIsTold) {
