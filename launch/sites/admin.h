@@ -7,10 +7,11 @@
 
 namespace fedstill {
 
-// fedstill status | stop: asks a running coordinator, with an administrator's certificate. Throws
-// RefusedError, DialError, ChannelClosed.
+// fedstill status | rounds | clients | exclude | readmit | reopen | log-level | stop: asks a
+// running coordinator, with an administrator's certificate. Throws RefusedError, DialError,
+// ChannelClosed.
 nlohmann::json ask_coordinator(const AdminCommand& command);
-// The same again and again on a terminal, until stopped or the coordinator is gone.
+// The first three again and again, until stopped or the coordinator is gone.
 void watch_coordinator(const AdminCommand& command, const std::atomic<bool>& stop);
 
 }  // namespace fedstill
