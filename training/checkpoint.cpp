@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <stdexcept>
 #include <string_view>
@@ -17,9 +18,9 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the file is little-endian");
 
 // Persisted; a change of the layout changes the digit. Layout: magic, SHA-256 (64 hex digits) of
-// all that follows, identity, steps, images, losses, loss so far, tensors; numbers as 64-bit
-// little-endian, every list and text after its length.
-constexpr std::string_view kName = "fedstill-fit-", kMagic = "fedstill-fit-2\n";
+// all that follows, identity, steps, images, losses, loss so far, seconds, tensors; numbers as
+// 64-bit little-endian, every list and text after its length.
+constexpr std::string_view kName = "fedstill-fit-", kMagic = "fedstill-fit-3\n";
 constexpr std::size_t kDigestSize = 64, kBodyAt = kMagic.size() + kDigestSize;
 constexpr std::uint64_t kMaxRank = 8;
 
@@ -116,11 +117,15 @@ FitPlace read_place(Reader& reader) {
   place.epoch_losses.resize(reader.length(8));
   for (double& loss : place.epoch_losses) loss = reader.number<double>();
   place.loss_sum = reader.number<double>();
+  place.seconds = reader.number<double>();
   const auto epochs = static_cast<std::int64_t>(place.epoch_losses.size());
   if (place.steps_done < epochs || place.images < 0) {
     throw DecodeError("[checkpoint] found " + std::to_string(epochs) + " epochs in " +
                       std::to_string(place.steps_done) + " steps with " +
                       std::to_string(place.images) + " images");
+  }
+  if (!std::isfinite(place.seconds) || place.seconds < 0.0) {
+    throw DecodeError("[checkpoint] found " + std::to_string(place.seconds) + " seconds");
   }
   return place;
 }
@@ -132,7 +137,7 @@ void check_magic(std::span<const std::byte> bytes) {
   if (start == kMagic) return;
   if (start.size() == kMagic.size() && start.starts_with(kName) && start.back() == '\n') {
     throw DecodeError(std::string("[checkpoint] found version ") + start[kName.size()] +
-                      ", expected 2: finish this fit with the fedstill that began it, or remove "
+                      ", expected 3: finish this fit with the fedstill that began it, or remove "
                       "the file to begin it anew");
   }
   throw DecodeError("[checkpoint] found " + std::to_string(bytes.size()) +
@@ -166,6 +171,7 @@ std::vector<std::byte> encode_checkpoint(const Checkpoint& checkpoint) {
   body.number<std::uint64_t>(place.epoch_losses.size());
   for (const double loss : place.epoch_losses) body.number(loss);
   body.number(place.loss_sum);
+  body.number(place.seconds);
   body.number<std::uint64_t>(checkpoint.tensors.size());
   for (const Tensor& tensor : checkpoint.tensors) {
     body.number<std::uint64_t>(tensor.shape().size());

@@ -17,6 +17,7 @@ struct FitPlace {
   std::int64_t images = 0;           // seen so far
   std::vector<double> epoch_losses;  // of the epochs done
   double loss_sum = 0.0;             // over the steps of the epoch under way
+  double seconds = 0.0;              // that these steps took
 
   bool operator==(const FitPlace&) const = default;
 };

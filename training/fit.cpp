@@ -18,7 +18,6 @@
 #include "training/rank_statistics.h"
 
 namespace fedstill {
-
 namespace {
 
 // A device works behind the host; each look at a loss waits for it.
@@ -60,8 +59,8 @@ class Fitting {
   Fitting& operator=(const Fitting&) = delete;
 
   FitReport run() {
-    const auto start = std::chrono::steady_clock::now();
     if (file_) file_->load(place_, state_tensors(), {total_steps(), steps_per_epoch_});
+    seconds_before_ = place_.seconds;
     if (gradients_) begin_together();
     mean_ = place_.loss_sum / static_cast<double>(std::max<std::int64_t>(1, step_of_epoch()));
     while (place_.steps_done < total_steps()) make_step();
@@ -71,12 +70,13 @@ class Fitting {
       report_.refusal = device_step_->recorded().refusal();
     }
     report_.epoch_losses = std::move(place_.epoch_losses);
-    report_.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    report_.images = place_.images;
+    report_.seconds = seconds();
     return std::move(report_);
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
   std::int64_t total_steps() const { return epochs_ * steps_per_epoch_; }
   std::int64_t epoch() const { return place_.steps_done / steps_per_epoch_; }
   std::int64_t step_of_epoch() const { return place_.steps_done % steps_per_epoch_; }
@@ -86,6 +86,9 @@ class Fitting {
   StepTaken taken(std::int64_t steps_done) const {
     const std::int64_t step = std::max<std::int64_t>(0, steps_done - 1);
     return {steps_done, total_steps(), options_.optimizer.learning_rate * factor_of(step)};
+  }
+  double seconds() const {
+    return seconds_before_ + std::chrono::duration<double>(Clock::now() - began_).count();
   }
   bool is_on_device() const { return !executor_.device().is_cpu(); }
 
@@ -139,12 +142,7 @@ class Fitting {
   void run_behind_host() {
     const Batch batch = source_.batch(epoch(), step_of_epoch());
     device_step_->run(batch, factor_of(place_.steps_done), dropout_key(place_.steps_done));
-    saw(batch.images.size(0));
-  }
-
-  void saw(std::int64_t images) {
-    place_.images += images;
-    report_.images += images;
+    place_.images += batch.images.size(0);
   }
 
   double run_step() {
@@ -175,7 +173,7 @@ class Fitting {
     const auto parts = static_cast<double>(options_.accumulate);
     const at::Tensor loss = loss_(outputs, to_device(batch.targets, executor_.device()));
     const double own = before + loss.item<float>() * (gradients_ ? batch.share : 1.0) / parts;
-    saw(std::llround(static_cast<double>(batch.images.size(0)) / batch.share));
+    place_.images += std::llround(static_cast<double>(batch.images.size(0)) / batch.share);
     if (gradients_) return backward_together(loss.mul(batch.share / parts), own, part);
     if (std::isfinite(own)) (parts > 1.0 ? loss.mul(1.0 / parts) : loss).backward();
     return own;
@@ -237,6 +235,7 @@ class Fitting {
     if (device_step_ && step_of_epoch() > 0) look(step_of_epoch());
     require_finite(executor_.parameters(), taken(place_.steps_done));
     if (statistics_) statistics_->gather();
+    place_.seconds = seconds();
     if (file_) file_->save(place_, state_tensors());
   }
 
@@ -247,7 +246,8 @@ class Fitting {
                        .steps = total_steps(),
                        .images = place_.images,
                        .loss = mean_,
-                       .end_of_epoch = end_of_epoch});
+                       .end_of_epoch = end_of_epoch,
+                       .seconds = seconds()});
   }
 
   bool is_asked_to_stop() const { return options_.stop != nullptr && options_.stop->load(); }
@@ -277,8 +277,9 @@ class Fitting {
   std::unique_ptr<Optimizer> optimizer_;
   std::int64_t steps_per_epoch_, epochs_;
   FitPlace place_;
-  double mean_ = 0.0;            // loss of the epoch's steps when last looked at
-  std::optional<FitFile> file_;  // of the rank that keeps it
+  Clock::time_point began_ = Clock::now();
+  double seconds_before_ = 0.0, mean_ = 0.0;  // of earlier parts; of the epoch, when last looked at
+  std::optional<FitFile> file_;               // of the rank that keeps it
   std::optional<RankStatistics> statistics_;
   FitReport report_;
   std::array<float, 3> facts_{};  // outlives the reduction that gradients_ has under way

@@ -28,6 +28,7 @@ struct FitEvent {
   std::int64_t images = 0;           // seen so far
   double loss = 0.0;  // mean of the epoch so far, over all ranks; of a device: when last looked at
   bool end_of_epoch = false;
+  double seconds = 0.0;  // so far; of what a checkpoint brought, on rank 0, too
 };
 
 struct FitOptions {
@@ -69,11 +70,12 @@ class DivergedError : public std::runtime_error {
 };
 
 struct FitReport {
-  std::int64_t steps = 0, images = 0;  // of this call and all ranks, not of a resumed part
-  double seconds = 0.0;                // of this call
-  std::vector<double> epoch_losses;    // of the whole fit; resumed parts on rank 0
-  bool replayed = false;               // the step was recorded
-  std::string refusal;                 // why it was not, where it should have been
+  std::int64_t steps = 0;            // of this call
+  std::int64_t images = 0;           // of the whole fit and all ranks
+  double seconds = 0.0;              // of the whole fit; resumed parts on rank 0
+  std::vector<double> epoch_losses;  // of the whole fit; resumed parts on rank 0
+  bool replayed = false;             // the step was recorded
+  std::string refusal;               // why it was not, where it should have been
 };
 
 // The one training loop: batches → run the wanted nodes in kTrain → loss → backward → clip → step.

@@ -1,7 +1,6 @@
 #include "launch/stages/clients.h"
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -25,7 +24,11 @@ std::vector<std::int64_t> count_classes(const Shard& shard, std::int64_t classes
   return counts;
 }
 
-// Nothing where an earlier attempt did all of the training.
+double rate(std::int64_t images, double seconds) {
+  return seconds > 0.0 ? static_cast<double>(images) / seconds : 0.0;
+}
+
+// Nothing where it is not known.
 std::string speed_text(const ClientRecord& record) {
   if (record.images_per_second <= 0.0) return "";
   return ", " + grouped(static_cast<std::int64_t>(record.images_per_second)) + " images/s";
@@ -89,9 +92,7 @@ class ClientWork {
     options.checkpoint = folder_ / (part + ".checkpoint");
     options.stop = &run_.stop;
     const bool head = part == "head";
-    options.on_event = [this, head, part,
-                        began = std::chrono::steady_clock::now()](const FitEvent& e) mutable {
-      if (e.step <= 1) began = std::chrono::steady_clock::now();
+    options.on_event = [this, head](const FitEvent& e) {
       note_first_step();
       const double share = static_cast<double>(e.step) / static_cast<double>(e.steps);
       const auto images = head ? plan_.load.head_images : plan_.load.body_images;
@@ -99,10 +100,8 @@ class ClientWork {
                             (head ? plan_.load.body_images : 0) +
                                 static_cast<std::int64_t>(share * static_cast<double>(images)));
       if (!e.end_of_epoch) return;
-      const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - began;
-      const double rate = spent.count() > 0.0 ? static_cast<double>(e.images) / spent.count() : 0.0;
-      run_.events.metric(head ? "head" : "client", plan_.name, e.epoch, e.step, e.loss, rate,
-                         run_.round);
+      run_.events.metric(head ? "head" : "client", plan_.name, e.epoch, e.step, e.loss,
+                         rate(e.images, e.seconds), run_.round);
     };
     return options;
   }
@@ -122,10 +121,7 @@ class ClientWork {
     record.class_counts = count_classes(plan_.task.shard, plan_.task.classes);
     record.sha256 = sha256_hex_of_file(folder_ / "update.safetensors");
     record.seconds = result.training.seconds + result.head.seconds;
-    record.images_per_second =
-        result.training.seconds > 0.0
-            ? static_cast<double>(result.training.images) / result.training.seconds
-            : 0.0;
+    record.images_per_second = rate(result.training.images, result.training.seconds);
     record.losses = result.training.epoch_losses;
     record.head_losses = result.head.epoch_losses;
     return record;
@@ -139,7 +135,8 @@ class ClientWork {
   std::filesystem::path folder_;
 };
 
-void announce(const Run& run, const std::vector<ClientPlan>& plans) {
+// all: the job's clients; on several ranks others train the rest of them.
+void announce(const Run& run, const std::vector<ClientPlan>& plans, std::size_t all) {
   std::vector<Progress::Task> tasks;
   tasks.reserve(plans.size());
   for (const auto& plan : plans) {
@@ -147,9 +144,12 @@ void announce(const Run& run, const std::vector<ClientPlan>& plans) {
                      plan.architecture + ", " + grouped(plan.task.shard.images.count()) + " images",
                      plan.load.images()});
   }
-  run.progress.begin_stage(
-      "training " + std::to_string(plans.size()) + (plans.size() == 1 ? " client" : " clients"),
-      std::move(tasks));
+  const std::string those = std::to_string(plans.size());
+  run.progress.begin_stage(plans.size() < all
+                               ? "training " + those + " of " + std::to_string(all) +
+                                     " clients, the others on other ranks"
+                               : "training " + those + (plans.size() == 1 ? " client" : " clients"),
+                           std::move(tasks));
 }
 
 // The last clients lie.
@@ -164,9 +164,9 @@ std::int64_t memory_budget(const Run& run) {
 }
 
 // Begins the stage, and does the work of every plan on the worker pool.
-void run_plans(const Run& run, const std::vector<ClientPlan>& plans,
+void run_plans(const Run& run, const std::vector<ClientPlan>& plans, std::size_t all,
                const std::function<void(std::size_t)>& work) {
-  announce(run, plans);
+  announce(run, plans, all);
   std::vector<WorkItem> items;
   for (std::size_t i = 0; i < plans.size(); ++i) {
     items.push_back({plans[i].cost, plans[i].memory_bytes, [&work, i] { work(i); }});
@@ -212,13 +212,13 @@ void train_some(const Run& run, const Material& material, const std::vector<std:
   for (const std::size_t i : clients) plans.push_back(plan_client(run, material, i));
   const std::size_t honest = honest_clients(run.job, material);
   std::atomic<bool> first_step{false};
-  run_plans(run, plans, [&](std::size_t i) {
+  run_plans(run, plans, material.shards.size(), [&](std::size_t i) {
     const ClientRecord record =
         ClientWork(run, plans[i], i, clients[i] >= honest, first_step).done();
     if (on_done) on_done(record);
     run.progress.finish(i, plans[i].architecture);
   });
-  run.progress.end_stage(std::to_string(plans.size()) + " clients trained");
+  run.progress.end_stage(std::to_string(plans.size()) + " trained");
 }
 
 std::vector<ClientRecord> train_clients(const Run& run, const Material& material,
@@ -233,7 +233,7 @@ std::vector<ClientRecord> train_clients(const Run& run, const Material& material
   const std::size_t honest = honest_clients(run.job, material);
   std::vector<ClientRecord> records(plans.size());
   std::atomic<bool> first_step{false};
-  run_plans(run, plans, [&](std::size_t i) {
+  run_plans(run, plans, material.shards.size(), [&](std::size_t i) {
     records[i] = ClientWork(run, plans[i], i, i >= honest, first_step)(federation);
   });
   run.progress.end_stage(std::to_string(plans.size()) + " updates received");

@@ -49,16 +49,12 @@ DistillOptions distill_options(const Run& run) {
 }
 
 void follow(const Run& run, DistillOptions& options) {
-  options.fit.on_event = [&run, began = 0.0,
-                          clock = std::chrono::steady_clock::now()](const FitEvent& e) mutable {
-    const std::chrono::duration<double> now = std::chrono::steady_clock::now() - clock;
-    if (began == 0.0) began = now.count();
+  options.fit.on_event = [&run](const FitEvent& e) {
     const std::int64_t per_step = e.step > 0 ? e.images / e.step : 0;
     run.progress.advance(0, e.step * per_step);
     if (!e.end_of_epoch) return;
-    const double spent = now.count() - began;
     run.events.metric("student", "student", e.epoch, e.step, e.loss,
-                      spent > 0.0 ? static_cast<double>(e.images) / spent : 0.0, run.round);
+                      e.seconds > 0.0 ? static_cast<double>(e.images) / e.seconds : 0.0, run.round);
   };
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 #include <cstring>
 
 #include "model/decode_error.h"
@@ -14,7 +15,11 @@ namespace {
 Checkpoint sample() {
   const std::array<float, 6> numbers{1, -2, 3, 0.5F, 1e-30F, 1e30F};
   return {.identity = {{"seed", "7"}, {"optimizer", "sgd"}},
-          .place = {.steps_done = 9, .images = 300, .epoch_losses = {1.5, 0.25}, .loss_sum = 0.75},
+          .place = {.steps_done = 9,
+                    .images = 300,
+                    .epoch_losses = {1.5, 0.25},
+                    .loss_sum = 0.75,
+                    .seconds = 2.5},
           .tensors = {Tensor::of_floats({2, 3}, numbers),
                       Tensor::of_floats({}, {numbers.data(), 1}), Tensor(DType::kF32, {0, 4})}};
 }
@@ -74,7 +79,11 @@ TEST(Checkpoint, TrailingBytesAreRefused) {
 }
 
 TEST(Checkpoint, MoreEpochsThanStepsAndNegativeCountsAreRefused) {
-  const FitPlace places[] = {{1, 10, {1.0, 2.0}, 0.0}, {-1, 0, {}, 0.0}, {3, -1, {}, 0.0}};
+  const FitPlace places[] = {{1, 10, {1.0, 2.0}, 0.0, 0.0},
+                             {-1, 0, {}, 0.0, 0.0},
+                             {3, -1, {}, 0.0, 0.0},
+                             {1, 1, {}, 0.0, -1.0},
+                             {1, 1, {}, 0.0, std::nan("")}};
   for (const FitPlace& place : places) {
     Checkpoint wrong = sample();
     wrong.place = place;
@@ -89,7 +98,7 @@ TEST(Checkpoint, AnotherVersionIsNamed) {
     decode_checkpoint(bytes);
     FAIL() << "another version was taken";
   } catch (const DecodeError& error) {
-    EXPECT_NE(std::string(error.what()).find("found version 1, expected 2"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("found version 1, expected 3"), std::string::npos);
   }
 }
 

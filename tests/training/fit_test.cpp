@@ -118,8 +118,25 @@ TEST_F(Fit, StoppedAfterAnyStepAndResumedIsTheSameBits) {
       EXPECT_EQ(whole.graph, resumed.graph) << optimizer << " " << at;
       EXPECT_EQ(whole.report.epoch_losses, resumed.report.epoch_losses);
       EXPECT_EQ(resumed.report.steps, 16 - at);
+      EXPECT_EQ(resumed.report.images, 16 * 16);  // of both parts
     }
   }
+}
+
+TEST_F(Fit, SecondsOfAllPartsAreCounted) {
+  FitOptions o = options();
+  o.checkpoint = folder_ / "fit";
+  interrupt(o, 3);
+  Checkpoint state = decode_checkpoint(read_file(o.checkpoint, 1U << 20U));
+  EXPECT_GT(state.place.seconds, 0.0);
+  state.place.seconds = 1000.0;
+  write_file_atomically(o.checkpoint, encode_checkpoint(state));
+  double told = 0.0;
+  o.on_event = [&](const FitEvent& event) { told = event.seconds; };
+  const Outcome resumed = run(o);
+  EXPECT_GT(told, 1000.0);
+  EXPECT_GE(resumed.report.seconds, told);
+  EXPECT_LT(resumed.report.seconds, 1500.0);
 }
 
 TEST_F(Fit, StoppedAtEveryStepItStillGetsOn) {
