@@ -23,14 +23,17 @@
 #include "launch/stages/accuracy.h"
 #include "model/atomic_file.h"
 #include "model/cost.h"
+#include "model/decode_error.h"
 #include "model/model_file.h"
 #include "model/sha256.h"
+#include "model/text_file.h"
 #include "training/threads.h"
 
 namespace fedstill {
 namespace {
 
 using nlohmann::json;
+constexpr std::size_t kMaxResultBytes = std::size_t{64} << 20;
 
 void check_averaging(const Job& job, const Material& material) {
   check_fits("averaging.model", job.averaging.model, material.data.train);
@@ -57,6 +60,7 @@ class Baseline {
 
   json finish() {
     timed_stage(run_, "averaging", [this] { average(); });
+    if (auto result = find_finished()) return *result;
     const Graph model = model_.engine->unflatten(weights_);
     const std::vector<std::byte> bytes = encode_model(model);
     write_file_atomically(run_.folder.file("model.safetensors"), bytes);
@@ -78,13 +82,30 @@ class Baseline {
     std::filesystem::remove(kept(round), ignored);
   }
 
+  // What a run that was finished before left, so that going on with it changes nothing.
+  std::optional<json> find_finished() const {
+    const auto file = run_.folder.file("fedavg.json");
+    if (!std::filesystem::exists(file)) return std::nullopt;
+    try {
+      json result = parse_outside_json(read_text(file, kMaxResultBytes), file.string());
+      if (result.at("averaged").at("sha256") != sha256_) return std::nullopt;
+      result["run"] = run_.folder.path().string();
+      fedavg_text(result);  // everything that is told is there
+      return result;
+    } catch (const DecodeError&) {
+    } catch (const json::exception&) {
+    }
+    return std::nullopt;  // made anew
+  }
+
   void take_up(const json& saved) {
     rounds_ = saved.at("rounds").get<std::vector<json>>();
     const bool finished = done() == settings_.rounds;
     const auto file = finished && !std::filesystem::exists(kept(done()))
                           ? run_.folder.file("model.safetensors")
                           : kept(done());
-    check_recorded(file, saved.at("sha256"));
+    sha256_ = saved.at("sha256");
+    check_recorded(file, sha256_);
     weights_ = model_.engine->flatten(read_model(file));
   }
 
@@ -126,7 +147,8 @@ class Baseline {
     rounds_.push_back(round);
     const std::vector<std::byte> bytes = encode_model(model);
     write_file_atomically(kept(done()), bytes);
-    run_.folder.remember("averaging", {{"rounds", rounds_}, {"sha256", sha256_hex(bytes)}});
+    sha256_ = sha256_hex(bytes);
+    run_.folder.remember("averaging", {{"rounds", rounds_}, {"sha256", sha256_}});
     forget(done() - 1);
     run_.events.event("round_finished", round);
     run_.progress.advance(0, done() * round_images());
@@ -139,6 +161,10 @@ class Baseline {
             {"run", run_.folder.path().string()},
             {"job", job_json(run_.job)},
             {"seed", run_.job.run.seed},
+            {"data",
+             {{"source", run_.job.data.source},
+              {"mean", material_.normalisation.mean},
+              {"deviation", material_.normalisation.deviation}}},
             {"split", {{"hash", material_.split.hash()}}},
             {"averaged",
              {{"architecture", settings_.model},
@@ -180,6 +206,7 @@ class Baseline {
   const AveragedModel model_;
   std::vector<float> weights_;
   std::vector<json> rounds_;  // that are over
+  std::string sha256_;        // of the model after them
 };
 
 json run_in(const Run& run, const Material& material, bool resumed, const FedAvgRanks* ranks) {

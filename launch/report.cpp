@@ -9,11 +9,16 @@
 #include "launch/outside_text.h"
 #include "launch/report_html.h"
 #include "launch/report_samples.h"
+#include "launch/report_warnings.h"
 #include "model/atomic_file.h"
+#include "model/decode_error.h"
+#include "model/text_file.h"
 #include "training/device.h"
 
 namespace fedstill {
 namespace {
+
+constexpr std::size_t kMaxReportBytes = std::size_t{256} << 20;
 
 std::int64_t kilobytes(std::int64_t bytes) { return (bytes + 500) / 1000; }
 
@@ -118,6 +123,32 @@ std::string round_line(const json& round) {
   return text;
 }
 
+json warning_list(const Run& run, const Material& material, const RoundOutcome& outcome) {
+  const Teaching& teaching = outcome.teaching;
+  return result_warnings(
+      run.job, {.foreign_pool = teaching.foreign_pool,
+                .classes = material.classes(),
+                .pool_images = material.pool.images.count(),
+                .ensemble_accuracy = teaching.test_accuracy.value_or(teaching.pool_accuracy),
+                .student_accuracy = outcome.student.record.test_accuracy});
+}
+
+std::string warning_lines(const json& report) {
+  std::string out;
+  for (const json& warning : report.value("warnings", json::array())) {
+    out += "warning: " + printable(warning) + "\n";
+  }
+  return out.empty() ? "" : "\n" + out;
+}
+
+// The same run as this outcome is of, and nothing missing in it that is told.
+bool tells(const json& report, const RoundOutcome& outcome) {
+  if (report.at("student").at("sha256") != outcome.student.record.sha256) return false;
+  if (report.at("bundle").at("sha256") != outcome.bundle.record.sha256) return false;
+  summary_text(report);
+  return true;
+}
+
 }  // namespace
 
 json round_summary(const Run& run, const RoundOutcome& outcome) {
@@ -155,6 +186,7 @@ json make_report(const Run& run, const Material& material, const RoundOutcome& o
   report["trust"] = trust_json(teaching.trust);
   report["student"] = to_json(outcome.student.record);
   report["bundle"] = to_json(outcome.bundle.record);
+  report["warnings"] = warning_list(run, material, outcome);
   report["samples"] = sample_list(run.job, material, teaching);
   report["rounds"] = recall_rounds(run);
   report["seconds"] = seconds_of_rounds(run);
@@ -173,6 +205,22 @@ json make_report(const Run& run, const Material& material, const RoundOutcome& o
 void write_report(const RunFolder& folder, const json& report) {
   write_file_atomically(folder.file("report.html"), render_report_html(report));
   write_file_atomically(folder.file("report.json"), json_text(report, 1));
+}
+
+std::optional<json> finished_report(const RunFolder& folder, const RoundOutcome& outcome) {
+  const auto file = folder.file("report.json");
+  if (!std::filesystem::exists(file)) return std::nullopt;
+  try {
+    json report = parse_outside_json(read_text(file, kMaxReportBytes), file.string());
+    if (!tells(report, outcome)) return std::nullopt;
+    const auto page = folder.file("report.html");
+    if (!std::filesystem::exists(page)) write_file_atomically(page, render_report_html(report));
+    report["run"] = folder.path().string();
+    return report;
+  } catch (const DecodeError&) {
+  } catch (const json::exception&) {
+  }
+  return std::nullopt;  // made anew
 }
 
 std::string summary_text(const json& report) {
@@ -194,7 +242,8 @@ std::string summary_text(const json& report) {
   out += line("bundle", bundle.at("test_accuracy"),
               printable(bundle.at("scheme")) + ", " + grouped(kilobytes(bundle.at("bytes"))) +
                   " kB instead of " + grouped(kilobytes(bundle.at("float_bytes"))) + " kB");
-  out.append("\n").append(duration_text(seconds)).append(", peak memory ");
+  out.append(warning_lines(report)).append("\n");
+  out.append(duration_text(seconds)).append(", peak memory ");
   out += grouped(report.at("peak_rss_bytes").get<std::int64_t>() / 1'000'000) + " MB\nStudent " +
          printable(student.at("sha256")) + "\nReport  " + printable(report.at("run")) +
          "/report.html\n";

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 
 #include "launch/stages/material.h"
@@ -20,6 +21,10 @@ nlohmann::json make_report(const Run& job, const Material& material, const Round
 
 // report.json, and report.html made from it.
 void write_report(const RunFolder& folder, const nlohmann::json& report);
+
+// The report that a run which was finished before left, so that going on with it changes nothing:
+// of this student and bundle, and whole; nothing where there is none.
+std::optional<nlohmann::json> finished_report(const RunFolder& folder, const RoundOutcome& outcome);
 
 // What a user reads on the terminal at the end.
 std::string summary_text(const nlohmann::json& report);

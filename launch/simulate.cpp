@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "launch/event_log.h"
 #include "launch/job_check.h"
@@ -58,10 +59,13 @@ json do_stages(const Run& run, const Material& material) {
     announce_round(run, round);
     outcome = play_round(RoundRun(run, material, round).run(), material, federation);
   }
-  json report = make_report(run, material, outcome);
-  write_report(run.folder, report);
+  std::optional<json> report = finished_report(run.folder, outcome);
+  if (!report) {
+    report = make_report(run, material, outcome);
+    write_report(run.folder, *report);
+  }
   run.events.event("run_finished", {{"student", outcome.student.record.sha256}});
-  return report;
+  return std::move(*report);
 }
 
 void set_workers(Job& job, const SimulateCommand& command) {

@@ -105,6 +105,7 @@ void Depot::claim(Desk& desk, const Upload& upload) {
   awaited_.erase(upload.client);
   run_.events.event("client_arrived",
                     {{"client", upload.client}, {"rank", desk.rank}, {"sha256", update}});
+  run_.progress.message(upload.client + " arrived, trained by rank " + std::to_string(desk.rank));
   desk.channel->send({Acknowledgement{kRound, update, true, ""}, {}});
 }
 

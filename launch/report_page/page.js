@@ -17,7 +17,7 @@
   };
   const percent = (x, digits = 1) => x == null ? '–' : (100 * x).toFixed(digits);
   const count = x => x == null ? '–' : Math.round(x).toLocaleString('en-US');
-  const bytes = x => x == null ? '–' : x >= 1e6 ? (x / 1e6).toFixed(2) + ' MB' : (x / 1e3).toFixed(1) + ' kB';
+  const bytes = x => x == null ? '–' : x >= 1e9 ? (x / 1e9).toFixed(1) + ' GB' : x >= 1e6 ? (x / 1e6).toFixed(2) + ' MB' : (x / 1e3).toFixed(1) + ' kB';
   const seconds = x => x == null ? '–' : x >= 600 ? `${Math.floor(x / 60)} min ${Math.round(x % 60)} s` : x >= 10 ? x.toFixed(0) + ' s' : x.toFixed(1) + ' s';
   const sum = list => list.reduce((a, b) => a + b, 0);
   const colour = name => getComputedStyle(root).getPropertyValue(name).trim();
@@ -120,6 +120,7 @@
         tile('Best client alone', percent(best), '%', `mean ${percent(alone.length ? sum(alone) / alone.length : null)} %`),
         tile('Bundle', bytes(bundle.bytes), '', bundle.float_bytes ? `${(bundle.float_bytes / bundle.bytes).toFixed(1)} × smaller than float` : ''),
         tile('Time', seconds(total), '', `${bytes(report.peak_rss_bytes)} at the peak`)));
+    if (report.warnings?.length) main.append(section('warnings', 'Before you believe this', '', el('ul', {}, report.warnings.map(w => el('li', {}, w)))));
   };
 
   const knowledge = () => {
@@ -170,14 +171,14 @@
 
   const samples = () => {
     if (!report.samples?.length) return;
-    main.append(section('samples', 'What the student is taught', 'Pool images with their soft label and the clients who decided it: some at random, then some that went wrong. The true class is hidden from the system and shown here only to judge it.',
+    main.append(section('samples', 'What the student is taught', 'Pool images with their soft label and the clients who decided it: some at random, then some whose likeliest class is wrong. Bars are the likeliest classes and the clients of most weight. The true class is hidden from the system and shown here only to judge it.',
       el('div', {class: 'samples'}, report.samples.map(s => {
         const picture = el('img', {src: 'data:image/png;base64,' + s.png_base64, alt: ''});
         const guess = top(s.soft_label, 3).filter(t => t.value > .01 || t.value === Math.max(...s.soft_label)), right = guess[0].index === s.hidden_label;
         return el('div', {class: 'sample'}, picture, el('div', {class: 'body'},
           el('div', {class: 'truth'}, 'truth: ', el('b', {class: right ? '' : 'wrong'}, classes[s.hidden_label] ?? '?'), right ? ' ✓' : ' ✗'),
-          guess.map(t => meter(classes[t.index], t.value)), el('hr'),
-          top(s.weights, 2).filter(t => t.value > .01).map(t => meter(clientName(t.index), t.value, true))));
+          el('div', {class: 'what'}, 'soft label, %'), guess.map(t => meter(classes[t.index], t.value)),
+          el('div', {class: 'what'}, 'decided by, %'), top(s.weights, 2).filter(t => t.value > .01).map(t => meter(clientName(t.index), t.value, true))));
       }))));
   };
 
@@ -188,18 +189,21 @@
               bars(stages.map(([name, s]) => ({label: name.replaceAll('_', ' '), value: s, colour: () => paint('--heat', .6)})), 's', 0)),
       layers.length ? section('noise', 'What rounding costs', 'Signal-to-noise ratio of every layer, float student against the integer interpreter.', bars(layers, 'dB', 0)) : ''));
     const row = (...cells) => el('tr', {}, cells.map((c, i) => el('td', i ? {class: 'number'} : {}, c)));
-    main.append(section('clients', 'Clients', '', el('div', {class: 'scroll'}, el('table', {class: 'plain'},
+    main.append(section('clients', 'Clients', 'Alone: on the test images. Weight: mean over the pool. Time: training and head. Images/s: in training alone, of this client beside those that trained at once; progress on the terminal counts all clients together, heads too.', el('div', {class: 'scroll'}, el('table', {class: 'plain'},
       el('thead', {}, el('tr', {}, ['client', 'architecture', 'images', 'alone', 'weight', 'time', 'images/s'].map((h, i) => el('th', i ? {class: 'number'} : {}, h)))),
       el('tbody', {}, clients.map((c, k) => row(clientName(k), c.architecture, count(c.samples), percent(c.test_accuracy) + ' %',
         report.trust?.total ? percent(report.trust.total[k]) + ' %' : '–', seconds(c.seconds || null), count(c.images_per_second || null))))))));
   };
+
+  const machineText = m => m == null || typeof m !== 'object' ? m : [m.processor, m.cores == null ? '' : `${m.cores} cores`, m.memory_bytes == null ? '' : `${bytes(m.memory_bytes)} of memory`,
+                                                           m.device ? `computed on ${m.device}` : '', m.system].filter(x => x).join(' · ');
 
   const provenance = () => {
     const row = (name, value) => value == null || value === '' ? '' : el('tr', {}, el('th', {}, name), el('td', {}, el('code', {}, value)));
     main.append(section('provenance', 'Provenance', 'What is needed to get these figures again.',
       el('table', {class: 'plain'}, el('tbody', {},
         row('split', report.split?.hash), row('student', student.sha256), row('bundle', bundle.sha256), row('seed', report.seed),
-        row('machine', typeof report.machine === 'object' ? Object.values(report.machine).join(' · ') : report.machine),
+        row('machine', machineText(report.machine)),
         row('versions', typeof report.versions === 'object' ? Object.entries(report.versions).map(([k, v]) => `${k} ${v}`).join(' · ') : report.versions),
         row('peak memory', bytes(report.peak_rss_bytes)))),
       el('details', {}, el('summary', {}, 'The effective job'), el('pre', {}, report.job_toml || JSON.stringify(job, null, 2)))));

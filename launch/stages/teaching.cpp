@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/ranks/crew.h"
+#include "launch/report_warnings.h"
 #include "launch/stages/clients.h"
 #include "training/predict.h"
 #include "training/threads.h"
@@ -46,7 +47,9 @@ class Passes {
       const std::int64_t test = teachers[i].predictions ? 0 : material.test.count();
       tasks.push_back({client_name(i, teachers.size()), "", pool + test});
     }
-    run.progress.begin_stage("asking " + std::to_string(teachers.size()) + " teachers",
+    const bool shared = run.crew != nullptr && run.crew->size() > 1;
+    run.progress.begin_stage("asking " + std::to_string(teachers.size()) + " teachers" +
+                                 (shared ? ", this rank's share" : ""),
                              std::move(tasks));
   }
 
@@ -114,11 +117,9 @@ void measure_rules(const Run& run, const Material& material, const Models& model
 }
 
 void tell(const Run& run, const Teaching& teaching) {
-  if (teaching.foreign_pool) {
-    run.progress.message(
-        "warning: no client recognises the pool; its images may be of another kind");
-  }
   const std::string& rule = run.job.aggregation.rule;
+  const std::string warning = teaching.foreign_pool ? foreign_pool_warning(rule) : "";
+  if (!warning.empty()) run.progress.message("warning: " + warning);
   char result[96];
   std::snprintf(result, sizeof(result), "%s: %.1f %% of the %s images right", rule.c_str(),
                 100.0 * teaching.test_accuracy.value_or(teaching.pool_accuracy),

@@ -27,6 +27,9 @@ class Interruption : public Pipeline {
     EXPECT_EQ(student_of(run), student_of(reference()));
     EXPECT_EQ(report_of(run).at("bundle").at("sha256"),
               report_of(reference()).at("bundle").at("sha256"));
+    for (const auto& client : report_of(run).at("clients")) {
+      EXPECT_GT(client.at("images_per_second"), 0.0) << client.at("name");
+    }
   }
 };
 
@@ -132,7 +135,11 @@ TEST_F(Interruption, DamagedPredictionsAreMadeAgain) {
 TEST_F(Interruption, ResumingAFinishedRunChangesNothing) {
   const auto run = fresh("finished");
   std::filesystem::copy(reference(), run, std::filesystem::copy_options::recursive);
+  const std::string report = text_of(run / "report.json");
+  std::filesystem::remove(run / "report.html");
   resume_and_compare(run);
+  EXPECT_EQ(text_of(run / "report.json"), report);
+  EXPECT_EQ(text_of(run / "report.html"), text_of(reference() / "report.html"));
 }
 
 }  // namespace
