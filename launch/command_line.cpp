@@ -12,6 +12,7 @@
 #include "launch/command_outline.h"
 #include "launch/job_file.h"
 #include "launch/suggestion.h"
+#include "launch/usage.h"
 
 namespace fedstill {
 namespace {
@@ -26,8 +27,8 @@ constexpr const char* kFooter = R"(Examples:
   fedstill inspect runs/NAME/student.safetensors
   fedstill predict runs/NAME/bundle.fsb shirt.png
 
-Exit codes: 0 done, 2 usage, 3 job or setting, 4 data, 5 damaged file, 6 disk or permission,
-            7 the gate refused the bundle, 8 training diverged, 9 interrupted (resumable),
+Exit codes: 0 done, 2 usage, 3 job or setting, 4 input missing or wrong, 5 damaged file,
+            6 disk or permission, 7 the gate refused the bundle, 8 training diverged, 9 interrupted (resumable),
             10 a certificate or the other side refused, 11 the other side cannot be reached,
             12 too few clients uploaded in time, 13 the GPU cannot be used, 70 bug)";
 
@@ -49,7 +50,8 @@ void add_run_options(CLI::App& app, SimulateCommand& c) {
   add_preset(app, c.preset);
   app.add_option("--run", c.run, "folder of this run (default: runs/<date>-<time>)");
   app.add_option("--resume", c.resume, "go on with the run in this folder");
-  app.add_option("--workers", c.workers, "clients trained at once (default: one per core)");
+  app.add_option("--workers", c.workers,
+                 "short for --set run.workers=N: clients trained at once; 0: one per core");
   app.add_option("--seed", c.seed, "short for --set run.seed=SEED");
   add_assignments(app, c.assignments);
   app.add_flag("--print-job", c.print_job,
@@ -88,7 +90,9 @@ void add_mpi(CLI::App& root, MpiCommand& c) {
   CLI::App& app = *root.add_subcommand("mpi", "run a whole job on the ranks of mpirun or Slurm");
   app.add_option("job", c.job, "job file (TOML); without one the preset is run");
   add_preset(app, c.preset);
-  app.add_option("--run", c.run, "folder of this run, on rank 0; the same again goes on with it");
+  app.add_option("--run", c.run,
+                 "folder of this run, on rank 0 (default: runs/<date>-<time>); the same again goes "
+                 "on with it");
   add_device(app, c.device);
   add_assignments(app, c.assignments);
   add_quiet(app, c.quiet);
@@ -121,15 +125,16 @@ void add_predict(CLI::App& root, PredictCommand& c) {
 
 void add_evaluate(CLI::App& root, EvaluateCommand& c) {
   CLI::App& app = *root.add_subcommand("evaluate", "accuracy of a bundle or model on a test set");
-  app.add_option("model", c.model, "bundle.fsb or a model file with the output \"logits\"")
-      ->required();
-  app.add_option("--data", c.data, "source, as data.source in a job (default: fashion-mnist)");
+  app.add_option("model", c.model, "bundle.fsb or a model file of a run")->required();
+  app.add_option(
+      "--data", c.data,
+      "source, as data.source in a job (default: that of the file's run, else fashion-mnist)");
   add_device(app, c.device);
   add_json(app, c.json);
   app.footer(
-      "Example:\n  fedstill evaluate runs/first/bundle.fsb --data fashion-mnist\n\nA model file is "
-      "normalised as the run beside it was; away from its run, as the training images of --data "
-      "are, with a warning.");
+      "Examples:\n  fedstill evaluate runs/first/bundle.fsb\n  fedstill evaluate "
+      "student.safetensors --data fashion-mnist\n\nA model file is normalised as the run that it "
+      "lies in was; away from its run, as the training images of --data are, with a warning.");
 }
 
 // CLI11 takes a number beyond 64 bits for the last one that fits.
@@ -203,10 +208,11 @@ void check_resume(const CLI::App& app) {
        {"job", "--preset", "--run", "--clients-from", "--seed", "--set", "--print-job"}) {
     const CLI::Option* const option = app.get_option_no_throw(other);
     if (option == nullptr || option->count() == 0) continue;
-    throw UsageError(
-        "--resume takes the job from the run folder; only --workers, --quiet and --json go with "
-        "it, not " +
-        std::string(other));
+    const bool on_devices = app.get_option_no_throw("--device") != nullptr;
+    throw UsageError("--resume takes the job from the run folder; only --workers, " +
+                         std::string(on_devices ? "--device, " : "") +
+                         "--quiet and --json go with it, not " + other,
+                     "fedstill " + app.get_name());
   }
 }
 
@@ -234,16 +240,18 @@ Command parse_command_line(int argc, const char* const* argv) {
   CLI::App root(kDescription, "fedstill");
   Commands commands;
   add_all(root, commands);
-  bool version = false;
+  bool version = false, json = false;
   root.add_flag("--version", version, "the same as the command version");
+  root.add_flag("--json", json)->group("");  // hidden: with --version
   try {
     root.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
     return HelpCommand{help_of_chosen(root)};
   } catch (const CLI::ParseError& error) {
-    throw UsageError(error.what());
+    throw in_plain_words(error, root);
   }
-  if (version) return VersionCommand{};
+  if (version) return VersionCommand{json};
+  if (json) throw UsageError("--json goes behind a command, as in: fedstill inspect FILE --json");
   if (!commands.simulate.resume.empty()) check_resume(*root.get_subcommand("simulate"));
   if (!commands.fedavg.resume.empty()) check_resume(*root.get_subcommand("fedavg"));
   return chosen(root, commands);

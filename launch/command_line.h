@@ -38,8 +38,8 @@ struct PredictCommand {
   bool json = false;
 };
 struct EvaluateCommand {
-  std::filesystem::path model;                         // a bundle or a model file
-  std::string data = "fashion-mnist", device = "cpu";  // device: of a model file
+  std::filesystem::path model;       // a bundle or a model file
+  std::string data, device = "cpu";  // no data: that of the file's run; device: of a model file
   bool json = false;
 };
 struct ShardsCommand {
@@ -108,7 +108,9 @@ using Command =
 // The command line makes no sense. The message says what, with a suggestion.
 class UsageError : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit UsageError(const std::string& what, std::string of = "fedstill COMMAND")
+      : std::runtime_error(what), command(std::move(of)) {}
+  std::string command;  // whose --help would help
 };
 
 Command parse_command_line(int argc, const char* const* argv);  // throws UsageError

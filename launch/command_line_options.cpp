@@ -27,7 +27,8 @@ void add_assignments(CLI::App& app, std::vector<std::string>& assignments) {
 }
 
 void add_device(CLI::App& app, std::string& device) {
-  app.add_option("--device", device, "where to compute: cpu, cuda or cuda:N (default: cpu)")
+  app.add_option("--device", device,
+                 "where to compute: cpu, cuda or cuda:N (default: as the job says, or cpu)")
       ->check(checked_by(parse_device, "DEVICE"));
 }
 

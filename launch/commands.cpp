@@ -1,7 +1,10 @@
 #include "launch/commands.h"
 
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <system_error>
 #include <type_traits>
 #include <variant>
 
@@ -10,6 +13,7 @@
 #include "launch/completion.h"
 #include "launch/evaluate.h"
 #include "launch/fedavg.h"
+#include "launch/input.h"
 #include "launch/inspect.h"
 #include "launch/job_file.h"
 #include "launch/machine.h"
@@ -73,6 +77,11 @@ void run(const InspectCommand& command) {
 
 void run(const PredictCommand& command) {
   const nlohmann::json found = predict_files(command.bundle, command.images);
+  for (const auto& image : found.at("images")) {
+    if (!image.contains("note")) continue;
+    std::cerr << "fedstill: note: " << printable(image.at("image")) << ": "
+              << image.at("note").get<std::string>() << "\n";
+  }
   print(found, prediction_text(found), command.json);
 }
 
@@ -85,6 +94,8 @@ void run(const EvaluateCommand& command) {
 }
 
 void run(const CoordinatorCommand& command) {
+  require_folder(command.identity);
+  if (!command.upstream.empty()) require_folder(command.upstream_identity);
   Progress progress(std::cerr, terminal_progress(command.quiet));
   nlohmann::json report = serve(command, progress, stop_at_signals());
   report.erase("samples");
@@ -92,6 +103,7 @@ void run(const CoordinatorCommand& command) {
 }
 
 void run(const ClientCommand& command) {
+  require_folder(command.identity);
   Progress progress(std::cerr, terminal_progress(command.quiet));
   const nlohmann::json result = run_site(command, progress, stop_at_signals());
   print(result, "bundle " + result.at("bundle").get<std::string>() + "\n", command.json);
@@ -108,12 +120,17 @@ ExitCode run(const PreflightCommand& command) {
 }
 
 void run(const AdminCommand& command) {
-  if (command.watch) return watch_coordinator(command, stop_at_signals());
+  require_folder(command.identity);
+  if (command.watch) {
+    end_at_closed_pipes();
+    return watch_coordinator(command, stop_at_signals());
+  }
   const nlohmann::json reply = ask_coordinator(command);
   print(reply, command.json ? "" : answer_text(command.what, reply), command.json);
 }
 
 void run(const AuditCommand& command) {
+  require_file(command.file, {"audit.jsonl"});
   const nlohmann::json verified = verify_audit(command.file);
   print(verified, audit_text(verified), command.json);
 }
@@ -123,7 +140,18 @@ void run(const ShardsCommand& command) {
   print(written, shards_text(written), command.json);
 }
 
+void require_inputs(const CertCommand& command) {
+  const std::string& action = command.action;
+  if (action == "sign" || action == "install" || action == "revoke") require_folder(command.folder);
+  if (action == "sign" || action == "install") require_file(command.file);
+  if (action == "install") require_file(command.authority);
+  std::error_code ignored;  // what is shown may be a folder
+  const bool shows = action == "show" && !std::filesystem::is_directory(command.file, ignored);
+  if (shows) require_file(command.file);
+}
+
 void run(const CertCommand& command) {
+  require_inputs(command);
   const nlohmann::json done = run_cert(command);
   print(done, cert_text(done), command.json);
 }

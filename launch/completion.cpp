@@ -36,6 +36,8 @@ std::vector<Values> flag_values() {
           {"--model", zoo_words()},
           {"--mode", "model predictions"},
           {"--role", "coordinator client admin"},
+          {"--device", "cpu cuda"},
+          {"--log-level", "debug info warning error"},
           {"--workload", "W1 W2"},
           {"--dtype", "fp32 bf16"},
           {"--data", "fashion-mnist mnist: idx: cifar10:"}};
@@ -64,7 +66,7 @@ std::string bash_script() {
   if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W ")" +
                     names_of(command_outlines()) + R"( --help --version" -- "$word")); return; fi
   case $before in
-    --set) compopt -o nospace; COMPREPLY=($(compgen -W ")" +
+    --set) compopt -o nospace 2> /dev/null; COMPREPLY=($(compgen -W ")" +
                     setting_keys() + R"(" -- "$word")); return ;;
 )";
   for (const auto& [flag, values] : flag_values()) {
@@ -72,7 +74,7 @@ std::string bash_script() {
         "    " + flag + ") COMPREPLY=($(compgen -W \"" + values + "\" -- \"$word\")); return ;;\n";
   }
   out +=
-      R"(    --run|--resume|--clients-from|--state|--identity) COMPREPLY=($(compgen -d -- "$word")); return ;;
+      R"(    --run|--resume|--clients-from|--state|--identity|--upstream-identity|--out) COMPREPLY=($(compgen -d -- "$word")); return ;;
   esac
   case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
 )";

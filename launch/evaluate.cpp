@@ -12,12 +12,18 @@
 #include "data/data_error.h"
 #include "data/readers.h"
 #include "data/whole_view.h"
+#include "launch/advice.h"
 #include "launch/file_kind.h"
+#include "launch/input.h"
+#include "launch/job_file.h"
+#include "launch/json_complaint.h"
 #include "launch/machine.h"
 #include "launch/outside_text.h"
 #include "launch/run_bundle.h"
+#include "launch/text_table.h"
 #include "model/decode_error.h"
 #include "model/model_file.h"
+#include "model/text_file.h"
 #include "training/device.h"
 #include "training/predict.h"
 #include "training/threads.h"
@@ -28,16 +34,32 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 constexpr int kFoldersUp = 3;  // a client's update lies in RUN/clients/NAME
+constexpr std::size_t kMaxAveragedBytes = std::size_t{64} << 20;
+constexpr const char* kWhichData =
+    "--data SOURCE names the images, as data.source in the job.toml of the run";
+
+// The nearest folder above the file that holds this; nothing if none does.
+std::optional<fs::path> above(const fs::path& file, const char* name) {
+  fs::path folder = fs::absolute(file).parent_path();
+  for (int i = 0; i < kFoldersUp; ++i, folder = folder.parent_path()) {
+    if (fs::exists(folder / name)) return folder / name;
+  }
+  return std::nullopt;
+}
 
 void check_fits(const Graph& graph, std::int64_t classes, const Dataset& test,
                 const std::string& source) {
   const auto& s = test.images->shape;
   if (graph.input_shape() != SampleShape{s.channels, s.height, s.width}) {
-    throw DataError("[evaluate] the images of " + source + " do not have the model's size");
+    throw Advised<DataError>("[evaluate] the images of " + source + " are " +
+                                 sizes_text({s.channels, s.height, s.width}) +
+                                 ", the model expects " + sizes_text(graph.input_shape()),
+                             kWhichData);
   }
   if (classes != test.classes()) {
-    throw DataError("[evaluate] the model has " + std::to_string(classes) + " classes, " + source +
-                    " has " + std::to_string(test.classes()));
+    throw Advised<DataError>("[evaluate] the model has " + std::to_string(classes) + " classes, " +
+                                 source + " has " + std::to_string(test.classes()),
+                             kWhichData);
   }
 }
 
@@ -68,28 +90,52 @@ std::vector<std::int64_t> of_bundle(const EdgeBundle& bundle, const fs::path& pa
   return {found.begin(), found.end()};
 }
 
+// What fedavg.json says; one that an earlier fedstill wrote says nothing.
+std::optional<Normalisation> normalisation_of_averaging(const fs::path& path) {
+  const json result = parse_outside_json(read_text(path, kMaxAveragedBytes), path.string());
+  if (!result.contains("data")) return std::nullopt;
+  try {
+    const json& data = result.at("data");
+    return Normalisation{data.at("mean"), data.at("deviation")};
+  } catch (const json::exception& error) {
+    throw DecodeError("[evaluate] " + path.string() + ": " + complaint_of(error));
+  }
+}
+
 // As the run that the model lies in normalised its images, if it lies in one.
 std::optional<Normalisation> normalisation_beside(const fs::path& model, const Dataset& train) {
-  fs::path folder = fs::absolute(model).parent_path();
-  for (int i = 0; i < kFoldersUp; ++i, folder = folder.parent_path()) {
-    if (!fs::exists(folder / "bundle.fsb")) continue;
-    const EdgeBundle bundle = read_bundle(folder / "bundle.fsb");
-    if (bundle.mean.size() != static_cast<std::size_t>(train.images->shape.channels)) break;
-    return Normalisation{bundle.mean, bundle.deviation};
+  std::optional<Normalisation> found;
+  if (const auto file = above(model, "bundle.fsb")) {
+    const EdgeBundle bundle = read_bundle(*file);
+    found = {bundle.mean, bundle.deviation};
+  } else if (const auto result = above(model, "fedavg.json")) {
+    found = normalisation_of_averaging(*result);
   }
-  return std::nullopt;
+  const auto channels = static_cast<std::size_t>(train.images->shape.channels);
+  if (!found || found->mean.size() != channels || found->deviation.size() != channels) return {};
+  return found;
+}
+
+// The source whose images the run was made with that the file lies in.
+std::string source_beside(const fs::path& model) {
+  const auto job_file = above(model, "job.toml");
+  if (!job_file) return "fashion-mnist";
+  Job job;
+  apply_job_file(job, *job_file);
+  return job.data.source;
 }
 
 // A file may name any node as its output, or none.
 std::int64_t classes_of(const Graph& graph, const fs::path& path) {
   const auto logits = graph.outputs.find("logits");
   if (logits == graph.outputs.end()) {
-    throw DecodeError("[evaluate] " + path.string() + ": has no output \"logits\"");
+    throw Advised<DecodeError>("[evaluate] " + path.string() + ": has no output \"logits\"", "");
   }
   const SampleShape shape = infer_shapes(graph)[static_cast<std::size_t>(logits->second)];
   if (shape.size() != 1) {
-    throw DecodeError("[evaluate] " + path.string() + ": \"logits\" has " +
-                      std::to_string(shape.size()) + " dimensions, expected 1");
+    throw Advised<DecodeError>("[evaluate] " + path.string() + ": \"logits\" has " +
+                                   std::to_string(shape.size()) + " dimensions, expected 1",
+                               "");
   }
   return shape.front();
 }
@@ -146,7 +192,7 @@ json evaluate_model(const fs::path& path, const TrainTest& data, const std::stri
   json out = score(of_model(path, data, source, used, open_device(device)), data.test);
   out["normalisation"] = beside ? "run" : "measured";
   if (!beside) {
-    out["warning"] = "found no bundle.fsb of the run that made " + path.string() +
+    out["warning"] = "found no bundle.fsb or fedavg.json of the run that made " + path.string() +
                      ": its images are normalised as the training images of " + source +
                      " are, which need not be as the run did";
   }
@@ -155,14 +201,18 @@ json evaluate_model(const fs::path& path, const TrainTest& data, const std::stri
 
 }  // namespace
 
-json evaluate_file(const fs::path& model, const std::string& source, const std::string& device) {
+json evaluate_file(const fs::path& model, const std::string& asked, const std::string& device) {
+  require_file(model, {"bundle.fsb", "student.safetensors", "model.safetensors"});
   const FileKind kind = file_kind(model);
   const bool is_bundle = kind == FileKind::kBundle;
   if (!is_bundle && kind != FileKind::kModel) {
-    throw DecodeError("[evaluate] " + model.string() + ": found a file of the kind " +
-                      std::string(kind_name(kind)) +
-                      ", expected a bundle or a model (safetensors)");
+    throw Advised<DecodeError>("[evaluate] " + model.string() + ": found a file of the kind " +
+                                   std::string(kind_name(kind)) +
+                                   ", expected a bundle or a model (safetensors)",
+                               "a run keeps bundle.fsb and student.safetensors, one of fedavg "
+                               "model.safetensors");
   }
+  const std::string source = asked.empty() ? source_beside(model) : asked;
   const TrainTest data = read_source(source);
   json out = is_bundle ? evaluate_bundle(model, data, source)
                        : evaluate_model(model, data, source, device);
@@ -181,10 +231,10 @@ std::string evaluation_text(const json& evaluation) {
                   printable(c.at("name")).c_str());
     out += text;
   }
-  std::snprintf(text, sizeof(text), "%6.2f %%  of %s test images\n",
+  std::snprintf(text, sizeof(text), "%6.2f %%  of %s test images of ",
                 100.0 * evaluation.at("test_accuracy").get<double>(),
                 std::to_string(evaluation.at("images").get<std::int64_t>()).c_str());
-  return out + text;
+  return out + text + printable(evaluation.at("data")) + "\n";
 }
 
 }  // namespace fedstill

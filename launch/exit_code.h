@@ -7,8 +7,8 @@ enum class ExitCode : int {
   kOk = 0,
   kUsage = 2,         // unknown flag or subcommand, missing argument
   kJob = 3,           // the job file or a setting is wrong or contradicts another
-  kData = 4,          // the data set or an image is missing or wrong
-  kDamagedFile = 5,   // a file of ours does not hold what it should
+  kData = 4,          // an input cannot be read, or the data set or an image is wrong
+  kDamagedFile = 5,   // a file of ours is damaged, or of another kind than is wanted
   kIo = 6,            // disk full, no permission, the run folder is in use
   kGateRefused = 7,   // the quantized student disagrees with the float one: no bundle
   kDiverged = 8,      // a loss became NaN or infinite

@@ -12,8 +12,10 @@
 #include "collective/collective.h"
 #include "compression/verify.h"
 #include "data/data_error.h"
+#include "launch/advice.h"
 #include "launch/certificates/x509.h"
 #include "launch/command_line.h"
+#include "launch/input.h"
 #include "launch/job.h"
 #include "launch/sites/membership.h"
 #include "launch/sites/serve.h"
@@ -102,14 +104,25 @@ std::optional<Failure> describe_between_sites(const std::exception_ptr& error) {
   }
 }
 
-}  // namespace
+std::optional<std::string> hint_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const Advice& advice) {
+    return advice.hint();
+  } catch (...) {
+    return std::nullopt;
+  }
+}
 
-Failure describe(const std::exception_ptr& error) {
+// With the hint that goes with the type of error.
+Failure describe_type(const std::exception_ptr& error) {
   if (auto failure = describe_between_sites(error)) return *failure;
   try {
     std::rethrow_exception(error);
   } catch (const UsageError& e) {
-    return {ExitCode::kUsage, e.what(), "see fedstill COMMAND --help"};
+    return {ExitCode::kUsage, e.what(), "see " + e.command + " --help"};
+  } catch (const InputError& e) {
+    return {ExitCode::kData, e.what(), ""};
   } catch (const JobError& e) {
     return {ExitCode::kJob, e.what(), job_hint(e.what())};
   } catch (const DataError& e) {
@@ -138,6 +151,14 @@ Failure describe(const std::exception_ptr& error) {
   } catch (...) {
     return {ExitCode::kInternal, "unknown error", kBug};
   }
+}
+
+}  // namespace
+
+Failure describe(const std::exception_ptr& error) {
+  Failure failure = describe_type(error);
+  if (const auto hint = hint_of(error)) failure.hint = *hint;
+  return failure;
 }
 
 }  // namespace fedstill

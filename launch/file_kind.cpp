@@ -6,6 +6,7 @@
 #include <string>
 #include <system_error>
 
+#include "launch/advice.h"
 #include "model/decode_error.h"
 
 namespace fedstill {
@@ -13,6 +14,8 @@ namespace {
 
 // Enough to find the first keys of our JSON files, which are written with sorted keys.
 constexpr std::size_t kLookBytes = std::size_t{64} * 1024;
+constexpr const char* kWhatIsRead =
+    "give a file that fedstill wrote; fedstill inspect --help lists them";
 constexpr std::size_t kMaxHeaderBytes = std::size_t{1} << 20;  // of safetensors
 
 std::string first_bytes(const std::filesystem::path& path, std::size_t most = kLookBytes) {
@@ -93,7 +96,7 @@ std::string_view kind_name(FileKind kind) {
 FileKind file_kind(const std::filesystem::path& path) {
   const std::string bytes = first_bytes(path);
   if (const std::string use = find_other_use(path, bytes); !use.empty()) {
-    throw DecodeError("[file] " + path.string() + " " + use);
+    throw Advised<DecodeError>("[file] " + path.string() + " " + use, kWhatIsRead);
   }
   if (bytes.starts_with("PK\x03\x04")) return FileKind::kBundle;
   if (bytes.starts_with("fedstill-fit-")) return FileKind::kCheckpoint;
@@ -113,7 +116,8 @@ FileKind file_kind(const std::filesystem::path& path) {
   if (bytes.starts_with("{") && contains(bytes, "\"bundle\"")) return FileKind::kReport;
   if (bytes.starts_with("{") && contains(bytes, "\"clients\"")) return FileKind::kSplit;
   if (bytes.starts_with("\x08\x08") && contains(bytes, "fedstill")) return FileKind::kOnnx;
-  throw DecodeError("[file] " + path.string() + " is not a file that fedstill writes");
+  throw Advised<DecodeError>("[file] " + path.string() + " is not a file that fedstill writes",
+                             kWhatIsRead);
 }
 
 }  // namespace fedstill

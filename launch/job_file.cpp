@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
-#include <system_error>
 
+#include "launch/input.h"
 #include "launch/job_text.h"
 #include "launch/settings.h"
 #include "launch/suggestion.h"
@@ -171,13 +171,6 @@ toml::table parse_assigned(const Setting& setting, const std::string& value,
   return table;
 }
 
-std::vector<std::byte> read_job_file(const std::filesystem::path& path) try {
-  return read_file(path, kMaxJobBytes);
-} catch (const std::system_error& error) {
-  if (error.code() == std::errc::permission_denied) throw;
-  throw JobError("[job] cannot read " + path.string() + ": " + error.code().message());
-}
-
 std::string hash_of(const Job& job, const std::function<bool(const Setting&)>& counts) {
   Job copy = job;
   std::string text;
@@ -224,7 +217,8 @@ void apply_toml(Job& job, std::string_view text, const std::string& origin) {
 }
 
 void apply_job_file(Job& job, const std::filesystem::path& path) {
-  const auto bytes = read_job_file(path);
+  require_file(path, {"job.toml"});
+  const auto bytes = read_file(path, kMaxJobBytes);
   apply_toml(job, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
 }
 

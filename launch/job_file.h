@@ -17,7 +17,7 @@ Job make_preset(std::string_view name);  // throws JobError
 // Changes what the TOML text sets. Strict: unknown sections and keys, wrong types and values out of
 // range throw JobError "[job] <origin>:<line>: …", unknown names with a suggestion.
 void apply_toml(Job& job, std::string_view text, const std::string& origin);
-void apply_job_file(Job& job, const std::filesystem::path& path);
+void apply_job_file(Job& job, const std::filesystem::path& path);  // or InputError
 
 // What a command asks for: the preset, then the job file if one is given, then the assignments.
 Job assemble_job(std::string_view preset, const std::filesystem::path& file,

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <cerrno>
 #include <exception>
 #include <iostream>
@@ -46,7 +48,10 @@ int main(int argc, char** argv) {
     fedstill::ignore_failing_writes();
     const fedstill::ExitCode code = fedstill::run_command(fedstill::parse_command_line(argc, argv));
     std::cout.flush();
-    if (!std::cout) throw std::system_error(errno, std::generic_category(), "[stdout]");
+    if (!std::cout) {
+      fedstill::end_if_unread(STDOUT_FILENO);  // as in fedstill … | head
+      throw std::system_error(errno, std::generic_category(), "[stdout]");
+    }
     return static_cast<int>(code);
   } catch (...) {
     return fedstill::report_failure(fedstill::describe(std::current_exception()),

@@ -6,7 +6,6 @@
 #include <stdexcept>
 
 #include "data/data_error.h"
-#include "model/atomic_file.h"
 
 namespace fedstill {
 namespace {
@@ -34,6 +33,16 @@ struct PngImage : png_image {
   PngImage& operator=(const PngImage&) = delete;
 };
 
+void begin_reading(PngImage& image, std::span<const std::byte> bytes, const std::string& origin) {
+  if (bytes.size() > kMaxPngBytes) {
+    throw DataError("[png] " + origin + " has " + std::to_string(bytes.size()) +
+                    " bytes, expected at most " + std::to_string(kMaxPngBytes));
+  }
+  if (!png_image_begin_read_from_memory(&image, bytes.data(), bytes.size())) {
+    throw DataError("[png] " + origin + ": " + image.message);
+  }
+}
+
 }  // namespace
 
 std::vector<std::byte> encode_png(std::span<const std::uint8_t> pixels, const ImageShape& shape) {
@@ -56,16 +65,16 @@ std::vector<std::byte> encode_png(std::span<const std::uint8_t> pixels, const Im
   return out;
 }
 
-Images read_png(const std::filesystem::path& path, std::int64_t channels) {
-  return decode_png(read_file(path, kMaxPngBytes), channels, path.string());
+std::int64_t png_channels(std::span<const std::byte> bytes, const std::string& origin) {
+  PngImage image;
+  begin_reading(image, bytes, origin);
+  return (image.format & PNG_FORMAT_FLAG_COLOR) == 0 ? 1 : 3;
 }
 
 Images decode_png(std::span<const std::byte> bytes, std::int64_t channels,
                   const std::string& origin) {
   PngImage image;
-  if (!png_image_begin_read_from_memory(&image, bytes.data(), bytes.size())) {
-    throw DataError("[png] " + origin + ": " + image.message);
-  }
+  begin_reading(image, bytes, origin);
   if (image.width > kMaxSide || image.height > kMaxSide) {
     throw DataError("[png] " + origin + " is " + std::to_string(image.width) + " × " +
                     std::to_string(image.height) + ", expected at most 4096 × 4096");

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,7 +17,8 @@ std::vector<std::byte> encode_png(std::span<const std::uint8_t> pixels, const Im
 // Throws DataError, naming the origin, if it is not a PNG or larger than 4096 × 4096.
 Images decode_png(std::span<const std::byte> bytes, std::int64_t channels,
                   const std::string& origin);
-Images read_png(const std::filesystem::path& path, std::int64_t channels);  // or std::system_error
+// What it has itself: 1 if gray, else 3. Throws DataError as well.
+std::int64_t png_channels(std::span<const std::byte> bytes, const std::string& origin);
 
 std::string base64(std::span<const std::byte> bytes);
 

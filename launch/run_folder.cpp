@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "launch/input.h"
 #include "launch/job_file.h"
 #include "launch/json_complaint.h"
 #include "launch/outside_text.h"
@@ -100,6 +101,7 @@ void sweep(const fs::path& folder) {
 
 // Somebody's job file alone makes no run of the folder it lies in.
 void check_is_run(const fs::path& folder) {
+  require_folder(folder);
   std::error_code ignored;
   if (!fs::exists(folder / "job.toml", ignored)) {
     throw JobError("[run] " + folder.string() + " holds no run: job.toml is missing");

@@ -22,7 +22,7 @@ class RunFolder {
   // The same in the first default_run_folder() that no other run takes.
   static RunFolder create_default(const Job& job);
   // A run to go on with, and its job; what a killed process left half written is removed. Throws
-  // JobError where there is none.
+  // InputError where there is no folder, JobError where it holds no run.
   static RunFolder reopen(const std::filesystem::path& folder, Job& job);
   // What a rank of a cluster job keeps for itself, beside or far from the run: goes on with what is
   // there if `resumed`, else anew. Throws JobError if that is of another job.

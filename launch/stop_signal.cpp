@@ -1,6 +1,8 @@
 #include "launch/stop_signal.h"
 
+#include <poll.h>
 #include <unistd.h>
+
 #include <csignal>
 
 #include "launch/exit_code.h"
@@ -32,6 +34,15 @@ std::atomic<bool>& stop_at_signals() {
 void ignore_failing_writes() {
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);
+}
+
+void end_at_closed_pipes() { ::signal(SIGPIPE, SIG_DFL); }
+
+void end_if_unread(int descriptor) {
+  pollfd other{descriptor, 0, 0};
+  if (::poll(&other, 1, 0) <= 0 || (other.revents & POLLERR) == 0) return;
+  end_at_closed_pipes();
+  ::raise(SIGPIPE);
 }
 
 }  // namespace fedstill

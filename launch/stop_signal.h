@@ -13,4 +13,9 @@ std::atomic<bool>& stop_at_signals();
 // signal.
 void ignore_failing_writes();
 
+// From here on a write to a closed pipe ends the process, as the system has it.
+void end_at_closed_pipes();
+// Ends the process in that way if nobody reads what is written there any more.
+void end_if_unread(int descriptor);
+
 }  // namespace fedstill

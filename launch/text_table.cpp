@@ -48,4 +48,10 @@ std::string text_table(std::vector<std::vector<std::string>> rows) {
   return out;
 }
 
+std::string sizes_text(const std::vector<std::int64_t>& sizes) {
+  std::string out;
+  for (const auto size : sizes) out += (out.empty() ? "" : " × ") + std::to_string(size);
+  return out;
+}
+
 }  // namespace fedstill

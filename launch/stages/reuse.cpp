@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "launch/input.h"
 #include "launch/job_file.h"
 #include "launch/stages/rounds.h"
 
@@ -17,6 +18,7 @@ void copy_if_there(const fs::path& from, const fs::path& to) {
 }  // namespace
 
 void check_same_clients(const fs::path& other, const Job& job) {
+  require_folder(other);
   if (!fs::exists(other / "job.toml")) {
     throw JobError("[run] --clients-from " + other.string() + ": holds no run");
   }

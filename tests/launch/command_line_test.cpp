@@ -83,7 +83,7 @@ TEST(CommandLine, BenchNamesWhatIsMeasured) {
   EXPECT_EQ(c.clients, 5);
   EXPECT_FALSE(c.rounds.has_value());
   EXPECT_TRUE(c.output.json);
-  EXPECT_THAT(usage_error({"bench"}), HasSubstr("required"));
+  EXPECT_THAT(usage_error({"bench"}), HasSubstr("a command is missing; commands: simulate"));
   EXPECT_THAT(usage_error({"bench", "simulate", "--workload", "W3"}), HasSubstr("W3"));
 }
 
@@ -105,8 +105,12 @@ TEST(CommandLine, ARunThatGoesOnKeepsItsJob) {
                                              {"--print-job"}}) {
     std::vector<const char*> words{"simulate", "--resume", "r"};
     words.insert(words.end(), more.begin(), more.end());
-    EXPECT_THAT(usage_error(words), HasSubstr("--resume takes the job")) << more.front();
+    EXPECT_THAT(usage_error(words), HasSubstr("only --workers, --device, --quiet and --json"))
+        << more.front();
   }
+  EXPECT_EQ(usage_error({"simulate", "--resume", "r", "--device", "cpu"}), "no error");
+  EXPECT_THAT(usage_error({"fedavg", "--resume", "r", "--seed", "1"}),
+              HasSubstr("only --workers, --quiet and --json"));
 }
 
 TEST(CommandLine, ACoordinatorsLimitsReachItsServer) {
@@ -131,7 +135,32 @@ TEST(CommandLine, OtherCommands) {
             "mnist:x");
   EXPECT_EQ(std::get<CompletionCommand>(parse({"completion", "zsh"})).shell, "zsh");
   EXPECT_TRUE(std::get<VersionCommand>(parse({"version", "--json"})).json);
-  EXPECT_NO_THROW(std::get<VersionCommand>(parse({"--version"})));
+  EXPECT_FALSE(std::get<VersionCommand>(parse({"--version"})).json);
+  EXPECT_TRUE(std::get<VersionCommand>(parse({"--version", "--json"})).json);
+  EXPECT_THAT(usage_error({"--json"}), HasSubstr("behind a command"));
+}
+
+TEST(CommandLine, WhatIsWrongIsSaidInPlainWords) {
+  const std::pair<std::vector<const char*>, const char*> cases[] = {
+      {{"simulate", "--workers"}, "--workers is followed by a whole number"},
+      {{"simulate", "--set"}, "--set is followed by a value"},
+      {{"simulate", "--workers", "x"}, "--workers: found x, expected a whole number"},
+      {{"bench", "simulate", "--lr", "x"}, "--lr: found x, expected a number"},
+      {{"simulate", "--wrokers", "3"}, "no option --wrokers (did you mean --workers?)"},
+      {{"simulate", "--wrokers=3"}, "no option --wrokers (did you mean --workers?)"},
+      {{"simulate", "a.toml", "b.toml"}, "found b.toml, which simulate does not take"},
+      {{"inspect"}, "inspect: file is missing (the file"},
+      {{"client"}, "client: --coordinator is missing"},
+      {{"cert"}, "after cert a command is missing; commands: init"},
+      {{"cert", "singn"}, "cert has no command singn (did you mean sign?)"},
+      {{"bench", "simulate", "--clients", "0"}, "--clients: found 0, expected 1 to 10000000"},
+      {{"client", "--mode", "x"}, "--mode: found x, expected model or predictions"}};
+  for (const auto& [words, message] : cases) EXPECT_THAT(usage_error(words), HasSubstr(message));
+  try {
+    parse({"cert", "sign", "--bogus"});
+  } catch (const UsageError& error) {
+    EXPECT_EQ(error.command, "fedstill cert sign");
+  }
 }
 
 TEST(CommandLine, HelpHasExamplesAndExitCodes) {
@@ -189,6 +218,8 @@ TEST(Completion, BashOffersWhatMayFollow) {
   EXPECT_EQ(offered("fedstill cert request --role c", 4), "coordinator client\n");
   EXPECT_EQ(offered("fedstill client --model lene", 3), "lenet5\n");
   EXPECT_EQ(offered("fedstill client --mode p", 3), "predictions\n");
+  EXPECT_EQ(offered("fedstill simulate --device c", 3), "cpu cuda\n");
+  EXPECT_EQ(offered("fedstill simulate --set clients.co", 3), "clients.count=\n");
 }
 
 }  // namespace

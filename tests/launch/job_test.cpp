@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "launch/input.h"
 #include "launch/job_check.h"
 #include "launch/job_file.h"
 #include "launch/settings.h"
@@ -194,9 +195,9 @@ TEST(JobFile, TheReferenceShowsTheDefaultJob) {
       << "put the output of fedstill simulate --print-job into docs/job.md";
 }
 
-TEST(JobFile, AMissingFileIsAJobError) {
+TEST(JobFile, AMissingFileIsAnInputError) {
   Job job;
-  EXPECT_THROW(apply_job_file(job, "/nowhere/job.toml"), JobError);
+  EXPECT_THROW(apply_job_file(job, "/nowhere/job.toml"), InputError);
 }
 
 TEST(Assignment, ANumberBeyond64BitsIsRefused) {

@@ -14,6 +14,7 @@
 
 #include "launch/event_log.h"
 #include "launch/file_kind.h"
+#include "launch/input.h"
 #include "launch/job_file.h"
 #include "model/decode_error.h"
 #include "tests/launch/process.h"
@@ -79,10 +80,10 @@ TEST(RunFolder, BelowAFileIsAnIoErrorAndLeavesNothing) {
   EXPECT_EQ(text_of(temp / "file"), "x");
 }
 
-TEST(RunFolder, ReopeningNothingIsAJobError) {
+TEST(RunFolder, ReopeningNothingIsAnInputError) {
   TempFolder temp;
   Job job;
-  EXPECT_THROW(RunFolder::reopen(temp / "none", job), JobError);
+  EXPECT_THROW(RunFolder::reopen(temp / "none", job), InputError);
   EXPECT_FALSE(std::filesystem::exists(temp / "none"));
 }
 

@@ -52,6 +52,10 @@ TEST_F(FedAvgCommandTest, SaysWhatEveryRoundWasWorthAndLeavesTheModel) {
             result.at("averaged").at("test_accuracy"));
   EXPECT_GT(result.at("averaged").at("test_accuracy"), 0.5);  // of four classes
   EXPECT_THAT(text_of(run / "accuracy.svg"), HasSubstr("rounds</text>"));
+  const json told =
+      run_json({"evaluate", (run / "model.safetensors").string(), "--json"});  // of the same images
+  EXPECT_EQ(told.at("test_accuracy"), result.at("averaged").at("test_accuracy"));
+  EXPECT_EQ(told.at("normalisation"), "run");
   for (const char* file : {"model.safetensors", "fedavg.json"}) {
     const Finished seen = run_program({"inspect", (run / file).string()});
     EXPECT_EQ(seen.code, 0) << seen.err;
@@ -68,9 +72,10 @@ TEST_F(FedAvgCommandTest, AKillAResumeAndOtherWorkersGiveTheSameModel) {
       run_program({"fedavg", "--resume", run.string(), "--workers", "1", "--quiet"});
   ASSERT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_EQ(model_of(run), model_of(reference()));
-  // Once more: there is nothing left to do.
+  // Once more: there is nothing left to do, and nothing is written anew.
+  const std::string told = text_of(run / "fedavg.json");
   EXPECT_EQ(run_program({"fedavg", "--resume", run.string(), "--quiet"}).code, 0);
-  EXPECT_EQ(model_of(run), model_of(reference()));
+  EXPECT_EQ(text_of(run / "fedavg.json"), told);
 }
 
 TEST_F(FedAvgCommandTest, OtherSettingsGiveOtherModels) {

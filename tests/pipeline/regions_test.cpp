@@ -154,7 +154,7 @@ TEST_F(Regions, WhatIsWrongAboveIsToldBeforeAnybodyTrains) {
                                  (work_ / "x").string()};
   append_settings(words);
   const Finished nobody = run_program(words);
-  EXPECT_EQ(nobody.code, 10) << nobody.err;
+  EXPECT_EQ(nobody.code, 4) << nobody.err;
   EXPECT_FALSE(std::filesystem::exists(work_ / "x"));
   const Hub lonely = start_hub(
       "region-0", 1,

@@ -52,6 +52,7 @@ TEST_F(WholeWay, ReportHoldsWhatScriptsRelyOn) {
   EXPECT_GT(r.at("student").at("test_accuracy"), 0.3);  // one in four by chance
   EXPECT_NEAR(r.at("bundle").at("test_accuracy"), r.at("student").at("test_accuracy"), 0.1);
   EXPECT_LT(r.at("bundle").at("layers").size(), 100u);
+  EXPECT_EQ(r.at("warnings"), json::array());
   EXPECT_GE(r.at("samples").size(), 16u);
   EXPECT_EQ(r.at("samples")[0].at("soft_label").size(), 4u);
   EXPECT_EQ(r.at("samples")[0].at("weights").size(), 3u);
@@ -111,6 +112,9 @@ TEST_F(WholeWay, EvaluateAgreesWithTheReport) {
       run_json({"evaluate", (reference() / "bundle.fsb").string(), "--data", source, "--json"})
           .at("test_accuracy"),
       r.at("bundle").at("test_accuracy"));
+  const json of_run = run_json({"evaluate", (reference() / "bundle.fsb").string(), "--json"});
+  EXPECT_EQ(of_run.at("data"), source);
+  EXPECT_EQ(of_run.at("test_accuracy"), r.at("bundle").at("test_accuracy"));
   EXPECT_EQ(run_json({"evaluate", (reference() / "student.safetensors").string(), "--data", source,
                       "--json"})
                 .at("test_accuracy"),
@@ -152,6 +156,21 @@ TEST_F(WholeWay, PredictReadsPng) {
       run_program({"predict", (reference() / "bundle.fsb").string(), fresh("large.png").string()});
   EXPECT_EQ(refused.code, 4);
   EXPECT_THAT(refused.err, HasSubstr("1 × 20 × 20"));
+  EXPECT_THAT(refused.err, HasSubstr("-resize '16x16!' -colorspace Gray"));
+}
+
+TEST_F(WholeWay, PredictSaysWhatItCannotReadAndWhatItChanged) {
+  const std::string bundle = (reference() / "bundle.fsb").string();
+  write_file_atomically(fresh("photo.png"), "\xff\xd8\xff\xe0JFIF");
+  const Finished photo = run_program({"predict", bundle, fresh("photo.png").string()});
+  EXPECT_EQ(photo.code, 4);
+  EXPECT_THAT(photo.err, HasSubstr("found a JPEG image, expected a PNG"));
+  EXPECT_THAT(photo.err, HasSubstr("hint: convert it"));
+  write_file_atomically(fresh("colour.png"),
+                        encode_png(std::vector<std::uint8_t>(3 * 16 * 16, 9), {3, 16, 16}));
+  const Finished mixed = run_program({"predict", bundle, fresh("colour.png").string(), "--json"});
+  EXPECT_THAT(mixed.err, HasSubstr("mixed to gray"));
+  EXPECT_THAT(json::parse(mixed.out).at("images")[0].at("note"), HasSubstr("mixed to gray"));
 }
 
 TEST_F(WholeWay, ClientsOfAnotherRunServeAgain) {
