@@ -8,7 +8,8 @@
 
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
-#include "model/safetensors.h"
+#include "model/finite_weights.h"
+#include "model/model_container.h"
 
 namespace fedstill {
 namespace {
@@ -39,14 +40,6 @@ void check_labels(const Tensor& labels, const LessonShape& shape) {
   }
 }
 
-void check_weights(const Graph& student) {
-  for (const auto& [name, tensor] : student.tensors) {
-    const auto values = tensor.values<float>();
-    if (std::ranges::all_of(values, [](float v) { return std::isfinite(v); })) continue;
-    refuse("tensor '" + name + "' of the student is not finite");
-  }
-}
-
 void check_student(const Graph& student, const LessonShape& shape, const GraphLimits& limits) {
   const SampleShape image{shape.image.channels, shape.image.height, shape.image.width};
   if (student.input_shape() != image) {
@@ -62,21 +55,14 @@ void check_student(const Graph& student, const LessonShape& shape, const GraphLi
     refuse("the student's logits are " + shape_text(found) + ", expected " +
            shape_text(SampleShape{shape.classes}));
   }
-  check_weights(student);
+  if (const auto name = find_not_finite(student); !name.empty()) {
+    refuse("tensor '" + std::string(name) + "' of the student is not finite");
+  }
 }
 
 void check(const Lesson& lesson, const LessonShape& shape, const GraphLimits& limits) {
   check_labels(lesson.soft_labels, shape);
   check_student(lesson.student, shape, limits);
-}
-
-Safetensors decode_container(std::span<const std::byte> bytes, const ModelFileLimits& limits) {
-  if (bytes.size() > limits.max_file_bytes) {
-    refuse(std::to_string(bytes.size()) + " bytes, limit " + std::to_string(limits.max_file_bytes));
-  }
-  return decode_safetensors(bytes, {.max_header_bytes = limits.max_header_bytes,
-                                    .max_tensors = limits.max_tensors,
-                                    .max_elements = limits.graph.max_elements});
 }
 
 LessonShape shape_of(const Lesson& lesson) {
@@ -107,9 +93,9 @@ std::vector<std::byte> encode_lesson(const Lesson& lesson, const LessonShape& sh
   } catch (const DecodeError& error) {
     throw std::invalid_argument(error.what());
   }
-  Safetensors file = decode_safetensors(encode_model(lesson.student));
+  Safetensors file = decode_container(encode_model(lesson.student), {});
   file.tensors[kSoftLabels] = lesson.soft_labels;
-  return encode_safetensors(file.metadata, file.tensors);
+  return encode_container(std::move(file.metadata), file.tensors);
 }
 
 Lesson decode_lesson(std::span<const std::byte> bytes, const LessonShape& shape,

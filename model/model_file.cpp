@@ -2,12 +2,13 @@
 
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <utility>
 
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
 #include "model/graph_json.h"
+#include "model/model_container.h"
 #include "model/named_file.h"
-#include "model/safetensors.h"
 #include "model/sha256.h"
 #include "model/strict_json.h"
 
@@ -81,16 +82,6 @@ std::map<std::string, std::vector<float>> take_scales(std::map<std::string, Tens
   return scales;
 }
 
-Safetensors decode_container(std::span<const std::byte> bytes, const ModelFileLimits& limits) {
-  if (bytes.size() > limits.max_file_bytes) {
-    throw DecodeError("[model file] " + std::to_string(bytes.size()) + " bytes, limit " +
-                      std::to_string(limits.max_file_bytes));
-  }
-  return decode_safetensors(bytes, {.max_header_bytes = limits.max_header_bytes,
-                                    .max_tensors = limits.max_tensors,
-                                    .max_elements = limits.graph.max_elements});
-}
-
 const std::string& require(const Metadata& metadata, const char* key) {
   const auto found = metadata.find(key);
   if (found == metadata.end()) {
@@ -131,14 +122,14 @@ void as_decode_error(Check&& check) {
 
 std::vector<std::byte> encode_model(const Graph& graph) {
   validate(graph);
-  return encode_safetensors(metadata_of(graph), graph.tensors);
+  return encode_container(metadata_of(graph), graph.tensors);
 }
 
 std::vector<std::byte> encode_model(const QuantizedGraph& graph) {
   validate(graph);
   Metadata metadata = metadata_of(graph.graph);
   metadata[kQuantizationKey] = quantization_to_json(graph);
-  return encode_safetensors(metadata, with_scales(graph));
+  return encode_container(std::move(metadata), with_scales(graph));
 }
 
 Graph decode_model(std::span<const std::byte> bytes, const ModelFileLimits& limits) {

@@ -25,8 +25,8 @@ std::vector<std::byte> encode_model(const Graph& graph);
 std::vector<std::byte> encode_model(const QuantizedGraph& graph);
 
 // Every check of a hostile file: header length, JSON depth and duplicate keys, contiguous sorted
-// offsets, shape × size == range (overflow-checked), then validate() and infer_shapes(). Throws
-// DecodeError.
+// offsets, shape × size == range (overflow-checked), the hash of the data where the file names one,
+// then validate() and infer_shapes(). Throws DecodeError.
 Graph decode_model(std::span<const std::byte> bytes, const ModelFileLimits& limits = {});
 QuantizedGraph decode_quantized_model(std::span<const std::byte> bytes,
                                       const ModelFileLimits& limits = {});

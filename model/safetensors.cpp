@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "model/decode_error.h"
+#include "model/sha256.h"
 #include "model/strict_json.h"
 
 namespace fedstill {
@@ -201,6 +202,17 @@ Safetensors decode_safetensors(std::span<const std::byte> bytes, const Safetenso
   return {.metadata = decode_metadata(header),
           .tensors =
               decode_tensors(decode_entries(header, limits), bytes.subspan(kLengthBytes + length))};
+}
+
+std::string safetensors_data_hash(const std::map<std::string, Tensor>& tensors) {
+  Sha256 hash;
+  for (const Named* named : in_file_order(tensors)) hash.update(named->second.bytes());
+  return hash.hex();
+}
+
+std::span<const std::byte> safetensors_data(std::span<const std::byte> bytes) {
+  const std::size_t length = decode_header_length(bytes, {.max_header_bytes = bytes.size()});
+  return bytes.subspan(kLengthBytes + length);
 }
 
 }  // namespace fedstill

@@ -35,4 +35,9 @@ std::vector<std::byte> encode_safetensors(const std::map<std::string, std::strin
 Safetensors decode_safetensors(std::span<const std::byte> bytes,
                                const SafetensorsLimits& limits = {});
 
+// SHA-256 of the data section that encode_safetensors() writes for these tensors, and the data
+// section of a file. Requires: decode_safetensors() has read it.
+std::string safetensors_data_hash(const std::map<std::string, Tensor>& tensors);
+std::span<const std::byte> safetensors_data(std::span<const std::byte> bytes);
+
 }  // namespace fedstill

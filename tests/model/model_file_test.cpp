@@ -9,6 +9,7 @@
 
 #include "model/decode_error.h"
 #include "model/safetensors.h"
+#include "model/sha256.h"
 #include "model/zoo.h"
 #include "tests/support/oracle.h"
 #include "tests/support/wire_graphs.h"
@@ -51,7 +52,7 @@ void expect_refused(const Bytes& bytes, const std::string& part_of_message) {
   }
 }
 
-// Damaged bytes are refused, or are another good file.
+// A damaged header is refused, or is that of another good file.
 template <typename Decode>
 void expect_safe(const Bytes& bytes, Decode&& decode) {
   try {
@@ -61,19 +62,22 @@ void expect_safe(const Bytes& bytes, Decode&& decode) {
   }
 }
 
+// Every part of a file and every flip in its tensors is refused.
 template <typename Decode>
 void expect_survives_damage(Bytes bytes, Decode&& decode) {
+  const std::size_t data_begin = 8 + header_of(bytes).size();
   for (std::size_t size = 0; size < bytes.size(); ++size) {
     const Bytes part(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
     EXPECT_THROW(decode(part), DecodeError) << "truncated to " << size;
   }
-  for (std::byte& byte : bytes) {
-    const std::byte good = byte;
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    const std::byte good = bytes[at];
     for (const int flip : {0x01, 0x80}) {
-      byte = good ^ std::byte(flip);
-      expect_safe(bytes, decode);
+      bytes[at] = good ^ std::byte(flip);
+      if (at < data_begin) expect_safe(bytes, decode);
+      if (at >= data_begin) EXPECT_THROW(decode(bytes), DecodeError) << at;
     }
-    byte = good;
+    bytes[at] = good;
   }
 }
 
@@ -141,6 +145,17 @@ TEST(ModelFile, EncodingRefusesABrokenGraph) {
 TEST(ModelFile, SurvivesTruncationAndFlips) {
   expect_survives_damage(encode_model(sample::tiny()),
                          [](const Bytes& bytes) { return decode_model(bytes); });
+}
+
+TEST(ModelFile, NamesTheHashOfItsData) {
+  const Bytes good = encode_model(sample::tiny());
+  const std::string hash = sha256_hex(std::span(good).subspan(8 + header_of(good).size()));
+  const std::string entry = "\"fedstill.data_sha256\":\"" + hash + "\",";
+  EXPECT_EQ(decode_model(edited(good, entry, "")), sample::tiny());  // as other writers leave it
+  std::string other = hash;
+  other[63] = other[63] == '0' ? '1' : '0';
+  expect_refused(edited(good, hash, other), "sha256 " + hash + ", expected " + other);
+  expect_refused(edited(good, hash, ""), "damaged");
 }
 
 TEST(ModelFile, RefusesWhatASafetensorsParserMayNotGuess) {
