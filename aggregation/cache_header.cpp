@@ -7,6 +7,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "model/byte_reader.h"
 #include "model/decode_error.h"
 #include "model/sha256.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the file is mapped as it is");
 
+constexpr const char* kOrigin = "[prediction cache]";
 constexpr std::string_view kMagic = "FSPREDIC";
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kPreambleBytes = 80;  // magic, version, bytes of the key, SHA-256 of the key
@@ -65,63 +67,32 @@ std::vector<std::byte> encode_key(const CacheKey& key) {
   return out;
 }
 
-// Takes values off the front; every length is held against what remains.
-class Reader {
- public:
-  explicit Reader(std::span<const std::byte> bytes) : rest_(bytes) {}
-
-  std::size_t remaining() const { return rest_.size(); }
-
-  std::span<const std::byte> take(std::size_t count, const char* what) {
-    if (count > rest_.size()) {
-      throw DecodeError("[prediction cache] " + std::string(what) + ": needs " +
-                        std::to_string(count) + " bytes, " + std::to_string(rest_.size()) +
-                        " remain");
-    }
-    const auto taken = rest_.first(count);
-    rest_ = rest_.subspan(count);
-    return taken;
+std::string read_hash(ByteReader& reader, const char* what) {
+  const auto length = reader.number<std::uint32_t>(what);
+  if (length == 0 || length > kMaxHashBytes) {
+    reader.fail(std::string(what) + ": length " + std::to_string(length) + ", expected 1 to " +
+                std::to_string(kMaxHashBytes));
   }
-
-  template <typename T>
-  T number(const char* what) {
-    T value{};
-    std::memcpy(&value, take(sizeof(T), what).data(), sizeof(T));
-    return value;
-  }
-
-  std::string hash(const char* what) {
-    const auto length = number<std::uint32_t>(what);
-    if (length == 0 || length > kMaxHashBytes) {
-      throw DecodeError("[prediction cache] " + std::string(what) + ": length " +
-                        std::to_string(length) + ", expected 1 to " +
-                        std::to_string(kMaxHashBytes));
-    }
-    return std::string(text(take(length, what)));
-  }
-
- private:
-  std::span<const std::byte> rest_;
-};
+  return std::string(text(reader.take(length, what)));
+}
 
 CacheKey decode_key(std::span<const std::byte> bytes) {
-  Reader reader(bytes);
+  ByteReader reader(kOrigin, bytes);
   CacheKey key;
   key.samples = reader.number<std::int64_t>("samples");
   key.classes = reader.number<std::int64_t>("classes");
   const auto clients = reader.number<std::uint64_t>("clients");
-  key.images = reader.hash("hash of the images");
+  key.images = read_hash(reader, "hash of the images");
   if (clients > reader.remaining() / kMinClientBytes) {
-    throw DecodeError("[prediction cache] " + std::to_string(clients) + " clients in " +
-                      std::to_string(reader.remaining()) + " bytes");
+    reader.fail(std::to_string(clients) + " clients in " + std::to_string(reader.remaining()) +
+                " bytes");
   }
   for (std::uint64_t k = 0; k < clients; ++k) {
-    key.models.push_back(reader.hash("hash of a model"));
+    key.models.push_back(read_hash(reader, "hash of a model"));
     key.sample_counts.push_back(reader.number<std::int64_t>("sample count"));
   }
   if (reader.remaining() != 0) {
-    throw DecodeError("[prediction cache] " + std::to_string(reader.remaining()) +
-                      " bytes after the key");
+    reader.fail(std::to_string(reader.remaining()) + " bytes after the key");
   }
   return key;
 }
@@ -209,7 +180,7 @@ std::vector<std::byte> encode_cache_header(const CacheHeader& header) {
 }
 
 CacheHeader decode_cache_header(std::span<const std::byte> bytes) {
-  Reader reader(bytes);
+  ByteReader reader(kOrigin, bytes);
   if (text(reader.take(kMagic.size(), "magic")) != kMagic) {
     throw DecodeError("[prediction cache] not a prediction cache: wrong magic");
   }

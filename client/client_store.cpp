@@ -1,11 +1,6 @@
 #include "client/client_store.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <sstream>
 #include <system_error>
 
@@ -46,34 +41,11 @@ ClientStore::State read_state(const fs::path& file) {
 
 }  // namespace
 
-class ClientStore::Lock {
- public:
-  explicit Lock(const fs::path& file)
-      : descriptor_(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
-    const bool locked = descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0;
-    if (locked) return;
-    const int error = errno;
-    const std::string what =
-        descriptor_ < 0 ? "cannot be opened" : "another client is using this folder";
-    if (descriptor_ >= 0) ::close(descriptor_);
-    throw std::system_error(error, std::generic_category(),
-                            "[client] " + file.string() + ": " + what);
-  }
-  ~Lock() { ::close(descriptor_); }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-
- private:
-  int descriptor_;
-};
-
 ClientStore::ClientStore(const fs::path& folder, const BlobLimits& limits)
     : folder_(make_folder(folder)),
-      lock_(std::make_unique<Lock>(folder / "lock")),
+      lock_(folder, "[client]", "another client is using this folder"),
       blobs_(folder / "blobs", limits),
       state_(read_state(folder / "state")) {}
-
-ClientStore::~ClientStore() = default;
 
 void ClientStore::record_update(const MadeUpdate& update) {
   State state = state_;

@@ -2,12 +2,12 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "model/folder_lock.h"
 #include "transport/blob_store.h"
 
 namespace fedstill {
@@ -32,7 +32,6 @@ class ClientStore {
  public:
   // Creates or opens. Throws std::system_error, or DecodeError where the file is not such a state.
   explicit ClientStore(const std::filesystem::path& folder, const BlobLimits& limits = {});
-  ~ClientStore();
 
   BlobStore& blobs() { return blobs_; }
   const BlobStore& blobs() const { return blobs_; }
@@ -54,9 +53,8 @@ class ClientStore {
  private:
   void write(const State& state);
 
-  class Lock;
   std::filesystem::path folder_;
-  std::unique_ptr<Lock> lock_;
+  FolderLock lock_;
   BlobStore blobs_;
   State state_;
 };

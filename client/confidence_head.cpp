@@ -19,10 +19,6 @@ namespace {
 // What the seeds of one head are derived for; persisted in results, never renumber.
 enum class HeadDraw : std::uint64_t { kWeights = 11, kBatches = 12, kDropout = 13 };
 
-std::uint64_t key_for(std::uint64_t seed, HeadDraw draw) {
-  return derive_key(seed, static_cast<std::uint64_t>(draw));
-}
-
 // A head before it is attached, and the node whose value is the logit of its confidence.
 struct Head {
   Graph graph;
@@ -38,7 +34,7 @@ Head finish_head(GraphBuilder builder, int hidden, double dropout) {
 }
 
 Head make_pixel_head(const SampleShape& image, const HeadOptions& options) {
-  GraphBuilder builder("confidence-pixels", image, key_for(options.seed, HeadDraw::kWeights));
+  GraphBuilder builder("confidence-pixels", image, derive_key(options.seed, HeadDraw::kWeights));
   const int first = builder.conv_bn_relu(0, {.out = 16, .stride = 2});
   const int second = builder.conv_bn_relu(first, {.out = 32, .stride = 2});
   const int flat = builder.unary(second, Op::kFlatten);
@@ -49,7 +45,8 @@ Head make_pixel_head(const SampleShape& image, const HeadOptions& options) {
 // The features of different architectures differ in scale by orders of magnitude, so the head
 // begins by normalising them.
 Head make_feature_head(const SampleShape& features, const HeadOptions& options) {
-  GraphBuilder builder("confidence-features", features, key_for(options.seed, HeadDraw::kWeights));
+  GraphBuilder builder("confidence-features", features,
+                       derive_key(options.seed, HeadDraw::kWeights));
   const int normalised = builder.batch_norm(0);
   const int hidden = builder.unary(builder.linear(normalised, 64), Op::kReLU);
   return finish_head(std::move(builder), hidden, options.dropout);
@@ -66,7 +63,7 @@ FitReport train(Head& head, std::unique_ptr<BatchSource> source, const HeadOptio
   fit_options.optimizer.weight_decay = options.weight_decay;
   fit_options.schedule = {};
   fit_options.clip_norm = 0.0;
-  fit_options.seed = key_for(options.seed, HeadDraw::kDropout);
+  fit_options.seed = derive_key(options.seed, HeadDraw::kDropout);
   Executor executor(head.graph, {.device = options.device});
   const auto limited = make_one_epoch(std::move(source), options.steps);
   const std::array wanted{head.logit};
@@ -80,7 +77,7 @@ BatchOptions batch_options(const Normalisation& normalisation, const HeadOptions
   batches.batch = options.batch;
   batches.normalisation = normalisation;
   batches.device = options.device;
-  batches.seed = key_for(options.seed, HeadDraw::kBatches);
+  batches.seed = derive_key(options.seed, HeadDraw::kBatches);
   return batches;
 }
 
@@ -109,7 +106,7 @@ HeadResult train_feature_head(const Graph& body, const ImageView& own, const Ima
   Head head = make_feature_head(shape, options);
   auto source = make_balanced_rows(features_of(body, at, own, normalisation, options.device),
                                    features_of(body, at, pool, normalisation, options.device),
-                                   options.batch, key_for(options.seed, HeadDraw::kBatches));
+                                   options.batch, derive_key(options.seed, HeadDraw::kBatches));
   FitReport report = train(head, std::move(source), options, run);
   return {attach(body, at, head.graph, "confidence", "confidence"), std::move(report)};
 }

@@ -20,7 +20,7 @@ struct HeadOptions {
   std::string form = "pixels";
   std::int64_t steps = 600;
   std::int64_t batch = 128;     // half private, half pool
-  double learning_rate = 1e-3;  // Adam, cosine
+  double learning_rate = 3e-3;  // Adam, cosine
   double weight_decay = 1e-4;
   double dropout = 0.2;
   std::uint64_t seed = 0;

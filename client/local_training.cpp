@@ -19,10 +19,6 @@ namespace {
 // What the seeds of one client are derived for; persisted in results, never renumber.
 enum class Draw : std::uint64_t { kWeights = 1, kBatches = 2, kDropout = 3, kPoolBatches = 4 };
 
-std::uint64_t key_for(std::uint64_t seed, Draw draw) {
-  return derive_key(seed, static_cast<std::uint64_t>(draw));
-}
-
 void check(const Shard& shard, std::int64_t classes) {
   if (shard.images.count() == 0) throw DataError("[client] the shard is empty");
   if (shard.labels.size() != shard.images.indices.size()) {
@@ -78,7 +74,7 @@ BatchOptions batch_options(const LocalOptions& options, const Normalisation& nor
   batches.normalisation = normalisation;
   batches.augmentation = options.augmentation;
   batches.device = options.device;
-  batches.seed = key_for(options.seed, draw);
+  batches.seed = derive_key(options.seed, draw);
   return batches;
 }
 
@@ -94,7 +90,7 @@ FitOptions fit_options(const LocalOptions& options, const FitOptions& run) {
   fit.schedule.name = "cosine";
   fit.schedule.warm_up_steps = options.warm_up_steps;
   fit.clip_norm = options.clip_norm;
-  fit.seed = key_for(options.seed, Draw::kDropout);
+  fit.seed = derive_key(options.seed, Draw::kDropout);
   return fit;
 }
 
@@ -107,7 +103,7 @@ LocalResult train_locally(const Shard& shard, std::int64_t classes,
   const ImageShape image = shard.images.images->shape;
   const Graph graph = options.start ? checked(*options.start, image, classes)
                                     : make_model(options.architecture, image, classes,
-                                                 key_for(options.seed, Draw::kWeights));
+                                                 derive_key(options.seed, Draw::kWeights));
   Executor executor(graph, executor_options(options));
   const auto source = make_batches(shard.images, to_tensor(shard.labels),
                                    batch_options(options, normalisation, Draw::kBatches));

@@ -30,7 +30,7 @@ void check_limit(std::size_t size, std::size_t max_bytes, std::string_view origi
 }
 
 // The length that the file's end claims, but no more than its bytes can become.
-std::size_t claimed_length(const std::vector<std::uint8_t>& bytes) {
+std::size_t claimed_length(std::span<const std::uint8_t> bytes) {
   std::size_t claimed = 0;
   if (bytes.size() >= kLengthBytes) {
     for (std::size_t i = 1; i <= kLengthBytes; ++i) {
@@ -42,12 +42,15 @@ std::size_t claimed_length(const std::vector<std::uint8_t>& bytes) {
 
 }  // namespace
 
-std::vector<std::uint8_t> inflate_if_gzip(std::vector<std::uint8_t> bytes, std::size_t max_bytes,
-                                          std::string_view origin) {
-  const bool is_gzip = bytes.size() >= 2 && bytes[0] == 0x1F && bytes[1] == 0x8B;
-  if (!is_gzip) {
+bool is_gzip(std::span<const std::uint8_t> bytes) {
+  return bytes.size() >= 2 && bytes[0] == 0x1F && bytes[1] == 0x8B;
+}
+
+std::vector<std::uint8_t> inflate_if_gzip(std::span<const std::uint8_t> bytes,
+                                          std::size_t max_bytes, std::string_view origin) {
+  if (!is_gzip(bytes)) {
     check_limit(bytes.size(), max_bytes, origin);
-    return bytes;
+    return {bytes.begin(), bytes.end()};
   }
   const Decompressor decompressor(libdeflate_alloc_decompressor());
   if (!decompressor) throw std::bad_alloc();

@@ -34,18 +34,24 @@ Names numbered_names(std::int64_t classes) {
   return names;
 }
 
-std::vector<std::uint8_t> read_inflated(const fs::path& path) {
-  std::vector<std::uint8_t> bytes;
+std::vector<std::byte> read_bytes(const fs::path& path) {
   try {
-    const std::vector<std::byte> raw = read_file(path, kMaxFileBytes);
-    bytes.resize(raw.size());
-    std::ranges::transform(raw, bytes.begin(), std::to_integer<std::uint8_t>);
+    return read_file(path, kMaxFileBytes);
   } catch (const std::system_error& error) {
     refuse_source("cannot read " + path.string() + ": " + error.code().message());
   } catch (const DecodeError& error) {
     refuse_source(error.what());
   }
-  return inflate_if_gzip(std::move(bytes), kMaxInflatedBytes, path.string());
+}
+
+// A plain file is decoded where it was read, so that a large one is in memory once.
+template <typename Decode>
+auto read_and(const Decode& decode, const fs::path& path) {
+  const std::vector<std::byte> raw = read_bytes(path);
+  const std::span bytes(reinterpret_cast<const std::uint8_t*>(raw.data()), raw.size());
+  const std::string origin = path.string();
+  return is_gzip(bytes) ? decode(inflate_if_gzip(bytes, kMaxInflatedBytes, origin), origin)
+                        : decode(bytes, origin);
 }
 
 bool is_there(const fs::path& path) {
@@ -95,7 +101,7 @@ LabeledImages read_cifar10_batches(const fs::path& folder, const Names& files) {
   LabeledImages all;
   for (const std::string& file : files) {
     const fs::path path = plain_or_gz(folder, file);
-    LabeledImages batch = decode_cifar10(read_inflated(path), path.string());
+    LabeledImages batch = read_and(decode_cifar10, path);
     all.images.shape = batch.images.shape;
     all.images.pixels.insert(all.images.pixels.end(), batch.images.pixels.begin(),
                              batch.images.pixels.end());
@@ -136,8 +142,8 @@ TrainTest read_fashion_mnist() {
 }  // namespace
 
 Dataset read_idx(const fs::path& images, const fs::path& labels) {
-  Images decoded = decode_idx_images(read_inflated(images), images.string());
-  std::vector<std::int32_t> numbers = decode_idx_labels(read_inflated(labels), labels.string());
+  Images decoded = read_and(decode_idx_images, images);
+  std::vector<std::int32_t> numbers = read_and(decode_idx_labels, labels);
   if (static_cast<std::int64_t>(numbers.size()) != decoded.count()) {
     throw DataError("[idx] " + labels.string() + ": found " + std::to_string(numbers.size()) +
                     " labels, expected " + std::to_string(decoded.count()) + " as images in " +

@@ -53,9 +53,11 @@ struct LabeledImages {
 // Records of one label byte and three planes of 32 × 32.
 LabeledImages decode_cifar10(std::span<const std::uint8_t> bytes, std::string_view origin);
 
-// Inflates gzip (of one or more members) if the bytes begin with its magic; refuses more than
-// max_bytes of output.
-std::vector<std::uint8_t> inflate_if_gzip(std::vector<std::uint8_t> bytes, std::size_t max_bytes,
-                                          std::string_view origin);
+bool is_gzip(std::span<const std::uint8_t> bytes);  // begins with its magic
+
+// Inflates gzip (of one or more members), or copies what is none; refuses more than max_bytes of
+// output.
+std::vector<std::uint8_t> inflate_if_gzip(std::span<const std::uint8_t> bytes,
+                                          std::size_t max_bytes, std::string_view origin);
 
 }  // namespace fedstill

@@ -18,10 +18,6 @@ namespace {
 // What the one seed is spent on; each gets a key of its own.
 enum class Use : std::uint64_t { kWeights, kBatches, kDropout };
 
-std::uint64_t key(const DistillOptions& options, Use use) {
-  return derive_key(options.seed, static_cast<std::uint64_t>(use));
-}
-
 void check(const UnlabeledPool& pool, const at::Tensor& soft_labels) {
   if (!soft_labels.defined() || soft_labels.dim() != 2 || soft_labels.scalar_type() != at::kFloat) {
     throw std::invalid_argument("[distiller] expected soft labels [N, C] in float32");
@@ -55,20 +51,21 @@ Distilled distill(const UnlabeledPool& pool, const at::Tensor& soft_labels,
                   const Normalisation& normalisation, const DistillOptions& options) {
   check(pool, soft_labels);
   const Loss loss = make_distillation_loss(options.loss, options.temperature);
-  const Graph begin = options.start ? *options.start
-                                    : make_model(options.student, pool.images.images->shape,
-                                                 soft_labels.size(1), key(options, Use::kWeights));
+  const Graph begin =
+      options.start ? *options.start
+                    : make_model(options.student, pool.images.images->shape, soft_labels.size(1),
+                                 derive_key(options.seed, Use::kWeights));
   Executor executor(begin, {.channels_last = true, .bf16 = options.bf16, .device = options.device});
   const auto batches = make_batches(pool.images, soft_labels,
                                     {.batch = options.batch,
                                      .normalisation = normalisation,
                                      .augmentation = options.augmentation,
-                                     .seed = key(options, Use::kBatches),
+                                     .seed = derive_key(options.seed, Use::kBatches),
                                      .part = options.fit.parallel.rank(),
                                      .parts = options.fit.parallel.ranks(),
                                      .device = options.device});
   FitOptions fit_options = options.fit;
-  fit_options.seed = key(options, Use::kDropout);
+  fit_options.seed = derive_key(options.seed, Use::kDropout);
   const std::array wanted{begin.output("logits")};
   FitReport report = fit(executor, wanted, *batches, loss, fit_options);
   return {.student = executor.snapshot(), .report = std::move(report)};

@@ -73,7 +73,8 @@ Taken take_images(const fs::path& path, const SampleShape& wanted) {
     }
     return out;
   }
-  const auto plain = inflate_if_gzip({text.begin(), text.end()}, kMaxIdxBytes, path.string());
+  const std::span raw(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  const auto plain = inflate_if_gzip(raw, kMaxIdxBytes, path.string());
   return {decode_idx_images(plain, path.string()), ""};
 }
 

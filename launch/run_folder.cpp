@@ -1,10 +1,5 @@
 #include "launch/run_folder.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <ctime>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -27,10 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::size_t kMaxStateBytes = std::size_t{64} << 20;
 
-[[noreturn]] void fail(int error, const fs::path& path, const std::string& what) {
-  throw std::system_error(error, std::generic_category(), "[run] " + path.string() + ": " + what);
-}
-
 // create_directories says only that it failed, not where; this names the path.
 void make_folder(const fs::path& path) {
   std::error_code error;
@@ -38,16 +29,8 @@ void make_folder(const fs::path& path) {
   if (error) throw std::system_error(error, "[run] cannot create " + path.string());
 }
 
-int lock_folder(const fs::path& folder) {
-  const fs::path path = folder / "lock";
-  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
-  if (file < 0) fail(errno, path, "cannot be opened");
-  if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
-    const int error = errno;
-    ::close(file);
-    fail(error, folder, "another fedstill is using this run folder");
-  }
-  return file;
+FolderLock lock_folder(const fs::path& folder) {
+  return {folder, "[run]", "another fedstill is using this run folder"};
 }
 
 // True if this call made the folder: of two runs that want the same name, one comes second.
@@ -188,16 +171,9 @@ RunFolder RunFolder::of_rank(const fs::path& folder, const Job& job, bool resume
 }
 
 RunFolder RunFolder::part(const fs::path& below) const {
-  RunFolder part(below.empty() ? path_ : path_ / below, -1);
+  RunFolder part(below.empty() ? path_ : path_ / below, FolderLock());
   for (const char* each : {"clients", "cache", "state"}) make_folder(part.file(each));
   return part;
-}
-
-RunFolder::RunFolder(RunFolder&& other) noexcept
-    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
-
-RunFolder::~RunFolder() {
-  if (lock_ >= 0) ::close(lock_);
 }
 
 fs::path RunFolder::client(const std::string& name) const {

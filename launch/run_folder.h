@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "launch/job.h"
+#include "model/folder_lock.h"
 
 namespace fedstill {
 
@@ -31,10 +32,6 @@ class RunFolder {
   // A folder within it that holds the same parts, created; this one stays locked.
   RunFolder part(const std::filesystem::path& below) const;
 
-  ~RunFolder();
-  RunFolder(RunFolder&& other) noexcept;
-  RunFolder& operator=(RunFolder&&) = delete;
-
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path file(std::string_view name) const { return path_ / name; }
   std::filesystem::path client(const std::string& name) const;  // its folder, created
@@ -48,10 +45,11 @@ class RunFolder {
               const std::function<void(const nlohmann::json&)>& take) const;
 
  private:
-  RunFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}
+  RunFolder(std::filesystem::path path, FolderLock lock)
+      : path_(std::move(path)), lock_(std::move(lock)) {}
   static RunFolder begin(const std::filesystem::path& folder, bool created, const Job& job);
   std::filesystem::path path_;
-  int lock_;
+  FolderLock lock_;
 };
 
 // What the run in a folder remembers, without opening the run. DecodeError if damaged.

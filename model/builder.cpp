@@ -63,15 +63,6 @@ const char* prefix(Op op) {
   throw std::invalid_argument("[builder] unknown operator");
 }
 
-// FNV-1a: names decide the bits of the weights, so the hash may never change.
-std::uint64_t name_hash(std::string_view name) {
-  std::uint64_t hash = 0xcbf29ce484222325ULL;
-  for (const char c : name) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  }
-  return hash;
-}
-
 void fill_weight(Tensor& weight, std::uint64_t seed, const std::string& name, double gain) {
   const std::int64_t fan_in = weight.size() / weight.shape()[0];
   fill_normal(weight.values<float>(), derive_key(seed, name_hash(name)),

@@ -18,11 +18,6 @@ bool is_scale(float value) { return std::isfinite(value) && value > 0.0F; }
 
 bool has_weights(Op op) { return op == Op::kConv2d || op == Op::kLinear; }
 
-bool keeps_scale(Op op) {
-  return op == Op::kMaxPool || op == Op::kFlatten || op == Op::kReshape || op == Op::kSlice ||
-         op == Op::kUpsample || op == Op::kReLU || op == Op::kClip;
-}
-
 const Node& node_at(const Graph& graph, int index) {
   return graph.nodes[static_cast<std::size_t>(index)];
 }
@@ -74,6 +69,11 @@ void check_logits(const Graph& graph) {
 }
 
 }  // namespace
+
+bool keeps_scale(Op op) {
+  return op == Op::kMaxPool || op == Op::kFlatten || op == Op::kReshape || op == Op::kSlice ||
+         op == Op::kUpsample || op == Op::kReLU || op == Op::kClip;
+}
 
 void validate(const QuantizedGraph& graph, const GraphLimits& limits) {
   infer_shapes(graph.graph, limits);

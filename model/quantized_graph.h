@@ -35,6 +35,9 @@ struct QuantizedGraph {
 // std::invalid_argument naming the node.
 void validate(const QuantizedGraph& graph, const GraphLimits& limits = {});
 
+// MaxPool, Flatten, Reshape, Slice, Upsample, ReLU and Clip: the codes of the input pass through.
+bool keeps_scale(Op op);
+
 // The ReLU or Clip that is applied by the clamp of this Conv2d, Linear or Add: its only reader,
 // when the node itself is no output. -1 if there is none.
 int fused_activation(const Graph& graph, int node);

@@ -128,16 +128,17 @@ std::uint64_t random_below(std::uint64_t key, std::uint64_t counter, std::uint64
   return static_cast<std::uint64_t>((Wide{random_bits(key, counter)} * bound) >> 64);
 }
 
+std::uint64_t name_hash(std::string_view name) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char c : name) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  }
+  return hash;
+}
+
 void fill_normal(std::span<float> out, std::uint64_t key, float standard_deviation) {
   for (std::size_t i = 0; i < out.size(); ++i) {
     out[i] = static_cast<float>(standard_normal(key, i) * standard_deviation);
-  }
-}
-
-void fill_uniform(std::span<float> out, std::uint64_t key, float low, float high) {
-  const double width = double{high} - double{low};
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    out[i] = static_cast<float>(low + width * random_uniform(key, i));
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace fedstill {
 
@@ -20,13 +21,16 @@ std::uint64_t derive_key(std::uint64_t first, Parts... rest) {
 }
 
 double random_uniform(std::uint64_t key, std::uint64_t counter);  // [0, 1), 53 bits
-std::uint64_t random_below(std::uint64_t key, std::uint64_t counter,
-                           std::uint64_t bound);  // Requires: bound > 0
+// [0, bound); throws std::invalid_argument for a bound of 0.
+std::uint64_t random_below(std::uint64_t key, std::uint64_t counter, std::uint64_t bound);
+
+// A name as a part of a key (FNV-1a). Names decide the bits of weights and results, so the hash may
+// never change.
+std::uint64_t name_hash(std::string_view name);
 
 // Fills with normal deviates that are the same bits on every machine: no libm transcendental
 // decides them.
 void fill_normal(std::span<float> out, std::uint64_t key, float standard_deviation);
-void fill_uniform(std::span<float> out, std::uint64_t key, float low, float high);
 
 // Gamma(shape, 1) deviate (Marsaglia & Tsang 2000); for Dirichlet draws.
 double random_gamma(std::uint64_t key, std::uint64_t counter, double shape);

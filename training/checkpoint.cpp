@@ -8,6 +8,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "model/byte_reader.h"
 #include "model/decode_error.h"
 #include "model/sha256.h"
 
@@ -44,57 +45,24 @@ class Writer {
   std::vector<std::byte> bytes_;
 };
 
-class Reader {
- public:
-  explicit Reader(std::span<const std::byte> bytes) : rest_(bytes) {}
+std::string read_text(ByteReader& reader) {
+  const auto content = reader.take(reader.length(1, "a text"), "a text");
+  return {reinterpret_cast<const char*>(content.data()), content.size()};
+}
 
-  std::span<const std::byte> bytes(std::uint64_t count) {
-    if (count > rest_.size()) {
-      throw DecodeError("[checkpoint] found " + std::to_string(rest_.size()) +
-                        " bytes, expected at least " + std::to_string(count));
-    }
-    const auto taken = rest_.first(static_cast<std::size_t>(count));
-    rest_ = rest_.subspan(taken.size());
-    return taken;
-  }
-  template <typename T>
-  T number() {
-    T value;
-    std::memcpy(&value, bytes(sizeof value).data(), sizeof value);
-    return value;
-  }
-  // A list's length, refused before anything is sized by it if the rest cannot hold that many.
-  std::size_t length(std::size_t smallest_element) {
-    const auto count = number<std::uint64_t>();
-    if (count > rest_.size() / smallest_element) {
-      throw DecodeError("[checkpoint] a list of " + std::to_string(count) +
-                        " does not fit the remaining " + std::to_string(rest_.size()) + " bytes");
-    }
-    return static_cast<std::size_t>(count);
-  }
-  std::string text() {
-    const auto content = bytes(length(1));
-    return {reinterpret_cast<const char*>(content.data()), content.size()};
-  }
-  bool done() const { return rest_.empty(); }
-
- private:
-  std::span<const std::byte> rest_;
-};
-
-std::vector<std::int64_t> read_shape(Reader& reader) {
-  std::vector<std::int64_t> shape(reader.length(8));
+std::vector<std::int64_t> read_shape(ByteReader& reader) {
+  std::vector<std::int64_t> shape(reader.length(8, "a shape"));
   if (shape.size() > kMaxRank) {
     throw DecodeError("[checkpoint] tensor of rank " + std::to_string(shape.size()) +
                       ", expected at most " + std::to_string(kMaxRank));
   }
-  for (std::int64_t& size : shape) size = reader.number<std::int64_t>();
+  for (std::int64_t& size : shape) size = reader.number<std::int64_t>("a shape");
   return shape;
 }
 
-Tensor read_tensor(Reader& reader) {
+Tensor read_tensor(ByteReader& reader) {
   std::vector<std::int64_t> shape = read_shape(reader);
-  const std::span<const std::byte> content = reader.bytes(reader.number<std::uint64_t>());
+  const std::span<const std::byte> content = reader.take(reader.length(1, "a tensor"), "a tensor");
   std::int64_t elements = 0;
   try {
     elements = element_count(shape);
@@ -110,14 +78,14 @@ Tensor read_tensor(Reader& reader) {
   return tensor;
 }
 
-FitPlace read_place(Reader& reader) {
+FitPlace read_place(ByteReader& reader) {
   FitPlace place;
-  place.steps_done = reader.number<std::int64_t>();
-  place.images = reader.number<std::int64_t>();
-  place.epoch_losses.resize(reader.length(8));
-  for (double& loss : place.epoch_losses) loss = reader.number<double>();
-  place.loss_sum = reader.number<double>();
-  place.seconds = reader.number<double>();
+  place.steps_done = reader.number<std::int64_t>("steps");
+  place.images = reader.number<std::int64_t>("images");
+  place.epoch_losses.resize(reader.length(8, "losses"));
+  for (double& loss : place.epoch_losses) loss = reader.number<double>("losses");
+  place.loss_sum = reader.number<double>("the sum of losses");
+  place.seconds = reader.number<double>("seconds");
   const auto epochs = static_cast<std::int64_t>(place.epoch_losses.size());
   if (place.steps_done < epochs || place.images < 0) {
     throw DecodeError("[checkpoint] found " + std::to_string(epochs) + " epochs in " +
@@ -190,17 +158,17 @@ std::vector<std::byte> encode_checkpoint(const Checkpoint& checkpoint) {
 
 Checkpoint decode_checkpoint(std::span<const std::byte> bytes) {
   check_envelope(bytes);
-  Reader reader(bytes.subspan(kBodyAt));
+  ByteReader reader("[checkpoint]", bytes.subspan(kBodyAt));
   Checkpoint checkpoint;
-  checkpoint.identity.resize(reader.length(16));
+  checkpoint.identity.resize(reader.length(16, "the identity"));
   for (Checkpoint::Fact& fact : checkpoint.identity) {
-    fact.name = reader.text();
-    fact.value = reader.text();
+    fact.name = read_text(reader);
+    fact.value = read_text(reader);
   }
   checkpoint.place = read_place(reader);
-  const std::size_t tensors = reader.length(16);
+  const std::size_t tensors = reader.length(16, "the tensors");
   for (std::size_t i = 0; i < tensors; ++i) checkpoint.tensors.push_back(read_tensor(reader));
-  if (!reader.done()) throw DecodeError("[checkpoint] found bytes after the end");
+  if (reader.remaining() > 0) reader.fail("found bytes after the end");
   return checkpoint;
 }
 

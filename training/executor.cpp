@@ -43,8 +43,7 @@ Executor::Executor(const Graph& graph, const ExecutorOptions& options)
     : graph_(graph),
       options_(options),
       shapes_(infer_shapes(graph)),
-      node_parameters_(graph.nodes.size()),
-      frozen_(graph.nodes.size(), false) {
+      node_parameters_(graph.nodes.size()) {
   for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
     for (std::size_t p = 0; p < graph_.nodes[i].parameters.size(); ++p) {
       node_parameters_[i].push_back(bind(graph_.nodes[i], p));
@@ -62,17 +61,6 @@ int Executor::bind(const Node& node, std::size_t position) {
   parameter.value.set_requires_grad(parameter.trained);
   parameters_.push_back(std::move(parameter));
   return static_cast<int>(parameters_.size()) - 1;
-}
-
-void Executor::freeze_through(int node) {
-  for (int i = 0; i <= node; ++i) {
-    frozen_.at(static_cast<std::size_t>(i)) = true;
-    for (const int index : node_parameters_[static_cast<std::size_t>(i)]) {
-      Parameter& parameter = parameters_[static_cast<std::size_t>(index)];
-      parameter.trained = false;
-      parameter.value.set_requires_grad(false);
-    }
-  }
 }
 
 Graph Executor::snapshot() const {
@@ -138,7 +126,7 @@ at::Tensor Executor::evaluate(int index, std::vector<at::Tensor>& values, Mode m
                          .shape = shapes_[i],
                          .inputs = inputs,
                          .parameters = parameters,
-                         .training = mode == Mode::kTrain && !frozen_[i],
+                         .training = mode == Mode::kTrain,
                          .overwrite = plan_.reusable[static_cast<std::size_t>(node.inputs[0])],
                          .rectify = plan_.rectifies[i],
                          .generator = generator,

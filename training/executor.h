@@ -47,12 +47,9 @@ class Executor {
     std::string name;  // tensor name in the graph
     at::Tensor value;
     bool decays;   // weight decay applies: weights of Conv2d and Linear, not BatchNorm, not bias
-    bool trained;  // false: running statistics, or frozen
+    bool trained;  // false: running statistics
   };
   std::span<Parameter> parameters() { return parameters_; }
-  // Stops gradients to every parameter of the nodes up to and including the given one and keeps
-  // those nodes in eval mode: running statistics, no dropout (for heads on frozen features).
-  void freeze_through(int node);
   // BatchNorm in kTrain measures over these ranks, which all run the same, instead of over this
   // one's images; null: over this one's. Requires: the group outlives the runs and their gradients.
   // wire: whose memory the group exchanges, the host's or that of the executor's device.
@@ -79,8 +76,7 @@ class Executor {
   std::vector<SampleShape> shapes_;
   std::vector<Parameter> parameters_;
   std::vector<std::vector<int>> node_parameters_;  // per node, indices into parameters_
-  std::vector<bool> frozen_;
-  ExecutionPlan plan_;  // of the last set of wanted nodes
+  ExecutionPlan plan_;                             // of the last set of wanted nodes
   Collective* group_ = nullptr;
   at::Device wire_ = at::kCPU;
   at::Generator device_generator_;  // the cpu's is made anew for every run

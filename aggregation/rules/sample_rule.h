@@ -39,7 +39,8 @@ class SampleRule : public Rule {
  protected:
   // Weights before any sample is seen, [K]; any scale. One each unless overridden.
   virtual std::vector<double> prior(const Facts& facts) const;
-  // Multiplies the prior by what the sample says; any scale, non-negative.
+  // Takes the prior and leaves the weights on this sample: the prior times what the sample says, or
+  // something in its place; any scale, non-negative.
   virtual void weigh(const Opinions& opinions, const Facts& facts, std::span<double> weights) const;
   // Σ_k w_k p_k unless overridden. Weights sum to one; labels come zeroed.
   virtual void mix(const Opinions& opinions, const Facts& facts, std::span<const double> weights,

@@ -5,11 +5,6 @@
 
 namespace fedstill {
 
-bool keeps_scale(Op op) {
-  return op == Op::kMaxPool || op == Op::kFlatten || op == Op::kReshape || op == Op::kSlice ||
-         op == Op::kUpsample || op == Op::kReLU || op == Op::kClip;
-}
-
 std::uint8_t nearest_code(float value, const ActivationScale& scale) {
   const auto zero = static_cast<float>(scale.zero_point);
   const float steps = std::clamp(value / scale.scale, -zero, 255.0F - zero);

@@ -6,9 +6,6 @@
 
 namespace fedstill {
 
-// MaxPool, Flatten, Reshape, Slice, Upsample, ReLU and Clip: the codes of the input pass through.
-bool keeps_scale(Op op);
-
 std::uint8_t nearest_code(float value, const ActivationScale& scale);  // QuantizeLinear
 float real_value(std::uint8_t code, const ActivationScale& scale);
 

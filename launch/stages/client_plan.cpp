@@ -126,10 +126,7 @@ std::uint64_t client_stream(std::string_view name) {
     const auto read = std::from_chars(name.data() + kSimulated.size(), end, number);
     if (read.ec == std::errc{} && read.ptr == end) return number;
   }
-  constexpr std::uint64_t kOffset = 0xcbf29ce484222325, kPrime = 0x100000001b3;  // FNV-1a
-  std::uint64_t hash = kOffset;
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * kPrime;
-  return hash;
+  return name_hash(name);
 }
 
 }  // namespace fedstill

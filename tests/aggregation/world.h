@@ -15,6 +15,7 @@
 #include "aggregation/prediction_cache.h"
 #include "aggregation/rule.h"
 #include "model/random.h"
+#include "tests/support/fill_uniform.h"
 
 namespace fedstill {
 
@@ -80,7 +81,7 @@ inline World make_world(std::size_t clients, std::size_t samples, std::size_t cl
               .confidences = std::vector<float>(clients * samples),
               .counts = {}};
   fill_normal(world.logits, derive_key(seed, 1), 3.0F);
-  fill_uniform(world.confidences, derive_key(seed, 2), 0.02F, 0.98F);
+  tests::fill_uniform(world.confidences, derive_key(seed, 2), 0.02F, 0.98F);
   for (std::size_t k = 0; k < clients; ++k) {
     world.counts.push_back(
         static_cast<std::int64_t>(50 + random_below(derive_key(seed, 3), k, 900)));

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "model/decode_error.h"
+#include "tests/support/error_of.h"
 #include "tests/support/temporary_folder.h"
 
 namespace fedstill {
@@ -51,7 +52,15 @@ TEST(ClientStore, KeepsTheLastTwoBundlesAndWhatIsNamed) {
 TEST(ClientStore, ASecondClientOnTheFolderIsRefused) {
   const TemporaryFolder folder;
   const ClientStore store(folder.path());
-  EXPECT_THROW(ClientStore{folder.path()}, std::system_error);
+  const auto problem = tests::error_of<std::system_error>([&] { ClientStore{folder.path()}; });
+  EXPECT_NE(problem.find("another client is using this folder"), std::string::npos) << problem;
+}
+
+TEST(ClientStore, ALockThatCannotBeOpenedIsNotCalledTaken) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder.path() / "lock");
+  const auto problem = tests::error_of<std::system_error>([&] { ClientStore{folder.path()}; });
+  EXPECT_NE(problem.find("lock: cannot be opened"), std::string::npos) << problem;
 }
 
 TEST(ClientStore, GoldenState) {

@@ -7,6 +7,7 @@
 
 #include "compression/edge/code_arithmetic.h"
 #include "model/random.h"
+#include "tests/support/fill_uniform.h"
 
 namespace fedstill {
 namespace {
@@ -103,7 +104,7 @@ TEST(MinimumErrorRange, LosesLessThanMinMaxWhereThereAreOutliers) {
 
 TEST(MinimumErrorRange, KeepsTheWholeRangeOfEvenValues) {
   std::vector<float> values(20'000);
-  fill_uniform(values, 5, -1.0F, 3.0F);
+  tests::fill_uniform(values, 5, -1.0F, 3.0F);
   const ValueRange range = minimum_error_range(histogram_of(values));
   EXPECT_GT(range.high, 2.9);
   EXPECT_LT(range.low, -0.95);

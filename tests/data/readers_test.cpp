@@ -102,7 +102,7 @@ TEST(Idx, CountsThatDifferNameBothFiles) {
 }
 
 TEST(Gzip, PlainBytesPassThrough) {
-  EXPECT_THAT(inflate_if_gzip({1, 2, 3}, kPlenty, "x"), ElementsAre(1, 2, 3));
+  EXPECT_THAT(inflate_if_gzip(Bytes{1, 2, 3}, kPlenty, "x"), ElementsAre(1, 2, 3));
   EXPECT_THAT(inflate_if_gzip({}, kPlenty, "x"), ElementsAre());
 }
 

@@ -6,6 +6,7 @@
 #include "model/quantized_graph.h"
 #include "model/random.h"
 #include "model/shapes.h"
+#include "tests/support/fill_uniform.h"
 
 namespace fedstill::test {
 
@@ -122,7 +123,7 @@ inline std::vector<float> random_image(const QuantizedGraph& graph, std::uint64_
   const ActivationScale& scale = graph.activations[0];
   std::vector<float> image(static_cast<std::size_t>(element_count(graph.graph.input_shape())));
   const auto zero = static_cast<float>(scale.zero_point);
-  fill_uniform(image, seed, scale.scale * (-20.0F - zero), scale.scale * (275.0F - zero));
+  tests::fill_uniform(image, seed, scale.scale * (-20.0F - zero), scale.scale * (275.0F - zero));
   return image;
 }
 

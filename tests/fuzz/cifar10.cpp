@@ -7,7 +7,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   try {
-    const auto bytes = fedstill::inflate_if_gzip({data, data + size}, std::size_t{1} << 20, "fuzz");
+    const auto bytes = fedstill::inflate_if_gzip({data, size}, std::size_t{1} << 20, "fuzz");
     const fedstill::LabeledImages decoded = fedstill::decode_cifar10(bytes, "fuzz");
     if (decoded.labels.size() * 3073 != bytes.size()) __builtin_trap();
   } catch (const fedstill::DataError&) {

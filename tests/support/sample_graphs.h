@@ -7,6 +7,7 @@
 #include "model/builder.h"
 #include "model/graph.h"
 #include "model/random.h"
+#include "tests/support/fill_uniform.h"
 
 namespace fedstill::tests {
 

@@ -214,20 +214,6 @@ TEST(Executor, SnapshotGivesBackWhatWasPutIn) {
   EXPECT_EQ(Executor(graph, {.trainable = false}).snapshot(), graph);
 }
 
-TEST(Executor, FrozenNodesStayInEvalModeWithoutGradients) {
-  const Graph graph = small_net();
-  Executor executor(graph);
-  executor.freeze_through(graph.find("max_pool1"));
-  const at::Tensor images = random_tensor({4, 2, 8, 8}, 1);
-  executor.run(images, graph.output("logits"), Mode::kTrain, 1).sum().backward();
-  for (const auto& p : executor.parameters()) {
-    const bool behind = p.name.starts_with("conv2") || p.name.starts_with("fc");
-    EXPECT_EQ(p.trained, behind) << p.name;
-    EXPECT_EQ(p.value.grad().defined(), behind) << p.name;
-  }
-  EXPECT_EQ(executor.snapshot(), graph);
-}
-
 TEST(Executor, Bfloat16StaysCloseAndTrainsFloat32Masters) {
   const Graph graph = make_model("cnn3", {}, 10, 1);
   const at::Tensor images = random_tensor({16, 1, 28, 28}, 1);
