@@ -211,11 +211,10 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,
                               "', expected one of sgd, adam, adamw");
 }
 
-double schedule_factor(const ScheduleOptions& options, std::int64_t step,
-                       std::int64_t total_steps) {
-  const auto warm_up = static_cast<double>(options.warm_up_steps);
-  const auto now = static_cast<double>(step), total = static_cast<double>(total_steps);
-  if (step < options.warm_up_steps) return (now + 1.0) / warm_up;
+namespace {
+
+// Where warm-up does not decide.
+double decayed(const ScheduleOptions& options, double now, double warm_up, double total) {
   if (options.name == "constant") return 1.0;
   if (options.name == "cosine") {
     const double progress = total > warm_up ? (now - warm_up) / (total - warm_up) : 0.0;
@@ -230,6 +229,16 @@ double schedule_factor(const ScheduleOptions& options, std::int64_t step,
   }
   throw std::invalid_argument("[optimizer] unknown schedule '" + options.name +
                               "', expected one of constant, step, cosine");
+}
+
+}  // namespace
+
+double schedule_factor(const ScheduleOptions& options, std::int64_t step,
+                       std::int64_t total_steps) {
+  const auto warm_up = static_cast<double>(options.warm_up_steps);
+  const auto now = static_cast<double>(step);
+  const double factor = decayed(options, now, warm_up, static_cast<double>(total_steps));
+  return step < options.warm_up_steps ? (now + 1.0) / warm_up : factor;
 }
 
 double clip_gradients(std::span<Executor::Parameter> parameters, double max_norm) {

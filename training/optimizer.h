@@ -27,6 +27,7 @@ struct ScheduleOptions {
   double step_factor = 0.1;        // "step": multiplied at each of these fractions of the run
   std::vector<double> step_at{0.5, 0.75};
 };
+// Throws std::invalid_argument for an unknown name, listing the known ones.
 double schedule_factor(const ScheduleOptions& options, std::int64_t step, std::int64_t total_steps);
 
 // Updates parameters in place from their gradients with ATen's fused kernels.

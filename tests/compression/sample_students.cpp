@@ -18,16 +18,16 @@ const auto* const one_thread = ::testing::AddGlobalTestEnvironment(new OneThread
 
 }  // namespace
 
-Graph trained(std::string_view name) {
+Graph trained(std::string_view name, const Dataset& images, std::int64_t epochs) {
   Executor executor(untrained(name));
-  const auto source = make_batches(calibration_images(), to_tensor(small_images().train.labels),
+  const auto source = make_batches(view_of(images), to_tensor(images.labels),
                                    {.batch = 32,
                                     .normalisation = small_normalisation(),
                                     .augmentation = {},
                                     .seed = 5,
                                     .channels_last = true});
   FitOptions options;
-  options.epochs = 3;
+  options.epochs = epochs;
   options.optimizer.name = "adam";
   options.optimizer.learning_rate = 2e-3;
   const int logits = executor.graph().output("logits");

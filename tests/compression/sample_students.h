@@ -33,7 +33,8 @@ inline const Normalisation& small_normalisation() {
 }
 
 // Trained for some seconds' worth of steps: logits that mean something.
-Graph trained(std::string_view name);
+Graph trained(std::string_view name, const Dataset& images = small_images().train,
+              std::int64_t epochs = 3);
 
 inline Graph untrained(std::string_view name, std::uint64_t seed = 1) {
   return make_model(name, kSmallImage, kClasses, seed);

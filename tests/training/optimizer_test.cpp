@@ -145,7 +145,10 @@ TEST(Optimizer, StateCarriesEverything) {
 TEST(Optimizer, RefusesUnknownNames) {
   Executor executor(small_net());
   EXPECT_THROW(make_optimizer({.name = "lion"}, executor.parameters()), std::invalid_argument);
-  EXPECT_THROW(schedule_factor({.name = "linear"}, 0, 10), std::invalid_argument);
+  for (const std::int64_t warm_up_steps : {0, 5}) {  // before warm-up ends, too
+    EXPECT_THROW(schedule_factor({.name = "linear", .warm_up_steps = warm_up_steps}, 0, 10),
+                 std::invalid_argument);
+  }
 }
 
 TEST(Schedule, WarmsUpLinearlyThenFollowsTheCosine) {
