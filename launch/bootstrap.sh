@@ -10,7 +10,8 @@ packages=(g++ cmake ninja-build pkg-config ccache mold python3 python3-pip
   libsqlite3-dev libsqlitecpp-dev libzip-dev libdeflate-dev zlib1g-dev libpng-dev libssl-dev libopenmpi-dev openmpi-bin prometheus-cpp-dev libjs-chart.js dataset-fashion-mnist)
 torch_cpu=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 cuda_headers=nvidia-cuda-crt==13.0.88  # what the runtime's headers include
-oracles=(numpy onnx onnxruntime safetensors)
+oracles=(numpy==2.4.6 onnx==1.23.2 onnxruntime==1.31.1 safetensors==0.8.0)
+oracle_names=${oracles[*]%%==*}  # their stamp: who has other versions of them keeps those
 
 say() { printf 'fedstill: %s\n' "$*" >&2; }
 die() { say "$*"; exit 69; }
@@ -105,7 +106,7 @@ is_complete() {  # is_complete cpu|cuda [oracles]: nothing is left to install
   stamp=$(cat "$FEDSTILL_DEPS/torch/.stamp" 2> /dev/null || true)
   [ -z "$(missing_packages)" ] && [ -n "$stamp" ] || return 1
   [ "$1" != cuda ] || [[ $stamp == *"with CUDA" ]] || return 1
-  [ "${2:-}" != oracles ] || [ "$(cat "$FEDSTILL_DEPS/oracles/.stamp" 2> /dev/null)" = "${oracles[*]}" ]
+  [ "${2:-}" != oracles ] || [ "$(cat "$FEDSTILL_DEPS/oracles/.stamp" 2> /dev/null)" = "$oracle_names" ]
 }
 
 # One at a time installs into $FEDSTILL_DEPS. Where it is another user's it is used as it is, if nothing is missing.
@@ -121,7 +122,7 @@ set_up() {
   lock_deps "$@"
   install_packages
   install_torch "$1"
-  [ "${2:-}" != oracles ] || pip_install oracles "${oracles[*]}" "${oracles[@]}"
+  [ "${2:-}" != oracles ] || pip_install oracles "$oracle_names" "${oracles[@]}"
   configure
   exec 8>&-
 }
