@@ -43,18 +43,9 @@ bool is_state(const std::filesystem::path& path) {
          name != "report.json" && name != "split.json" && name != "fedavg.json";
 }
 
-// What fedstill writes too, but for others than `inspect`; or nothing.
-std::string find_other_use(const std::filesystem::path& path, const std::string& bytes) {
-  if (bytes.empty()) return "is empty";
-  if (is_state(path)) return "is part of a run's state; not for inspect";
-  if (bytes.starts_with("SQLite format 3")) {
-    return "is a database, part of a run's state; not for inspect";
-  }
-  if (bytes.starts_with("<!DOCTYPE html>") || bytes.starts_with("<!doctype html>")) {
-    return "is a report for a browser; report.json beside it is for inspect";
-  }
-  if (bytes.starts_with("<svg")) return "is a picture for a browser; not for inspect";
-  return "";
+bool is_page(const std::string& bytes) {
+  return bytes.starts_with("<!DOCTYPE html>") || bytes.starts_with("<!doctype html>") ||
+         bytes.starts_with("<svg");
 }
 
 }  // namespace
@@ -89,15 +80,24 @@ std::string_view kind_name(FileKind kind) {
       return "audit log";
     case FileKind::kSaid:
       return "predictions";
+    case FileKind::kState:
+      return "state of a run";
+    case FileKind::kDatabase:
+      return "database";
+    case FileKind::kPage:
+      return "page";
   }
   return "";
 }
 
 FileKind file_kind(const std::filesystem::path& path) {
   const std::string bytes = first_bytes(path);
-  if (const std::string use = find_other_use(path, bytes); !use.empty()) {
-    throw Advised<DecodeError>("[file] " + path.string() + " " + use, kWhatIsRead);
+  if (bytes.empty()) {
+    throw Advised<DecodeError>("[file] " + path.string() + " is empty", kWhatIsRead);
   }
+  if (is_state(path)) return FileKind::kState;
+  if (bytes.starts_with("SQLite format 3")) return FileKind::kDatabase;
+  if (is_page(bytes)) return FileKind::kPage;
   if (bytes.starts_with("PK\x03\x04")) return FileKind::kBundle;
   if (bytes.starts_with("fedstill-fit-")) return FileKind::kCheckpoint;
   if (bytes.starts_with("FSPREDIC")) return FileKind::kCache;

@@ -20,11 +20,14 @@ enum class FileKind {
   kMetrics,     // CSV
   kAudit,       // JSON lines
   kSaid,        // what a client says about the pool
+  kState,       // JSON: what a run remembers of a finished part
+  kDatabase,    // SQLite: a coordinator's
+  kPage,        // HTML or SVG, for a browser
 };
 std::string_view kind_name(FileKind kind);
 
-// Looks at the first bytes. Throws std::system_error if unreadable, DecodeError if it is none of
-// these: what fedstill writes for itself or for a browser is called so, other files foreign.
+// Looks at the name and the first bytes. Throws std::system_error if unreadable, DecodeError if it
+// is none of these.
 FileKind file_kind(const std::filesystem::path& path);
 
 }  // namespace fedstill

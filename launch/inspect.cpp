@@ -199,6 +199,12 @@ Inspection said(const fs::path& path) {
   });
 }
 
+// What fedstill reads on --resume and nobody else needs to.
+Inspection state(const fs::path& path) {
+  json remembered = decode_state(read_text(path, kMaxBytes), path.string());
+  return {{{"state", std::move(remembered)}}, "what the run remembers, for --resume\n"};
+}
+
 Inspection contents(const fs::path& path, FileKind kind) {
   switch (kind) {
     case FileKind::kModel:
@@ -230,6 +236,13 @@ Inspection contents(const fs::path& path, FileKind kind) {
       return audit(path);
     case FileKind::kSaid:
       return said(path);
+    case FileKind::kState:
+      return state(path);
+    case FileKind::kDatabase:
+      return {json::object(), "the coordinator's state; sqlite3 reads it (docs/formats.md)\n"};
+    case FileKind::kPage:
+      return {json::object(),
+              "for a browser; the figures of a report are in report.json beside it\n"};
   }
   return {};
 }

@@ -39,6 +39,7 @@ struct Job {
     bool flip = false;
     double erase = 0.0;
     std::int64_t liars = 0;
+    std::int64_t threads = 1;
   } clients;
 
   struct Head {

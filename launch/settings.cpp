@@ -48,6 +48,7 @@ void add_clients(std::vector<Setting>& out, Job::Clients& c) {
       {s, "liars", &c.liars,
        "to measure robustness: the last so many have wrong labels and always say \"mine\"", 0,
        100'000});
+  out.push_back({s, "threads", &c.threads, "of one client's training", 1, 4096});
 }
 
 void add_head(std::vector<Setting>& out, Job::Head& h) {
@@ -188,8 +189,14 @@ void add_averaging(std::vector<Setting>& out, Job::Averaging& a) {
 void add_run(std::vector<Setting>& out, Job::Run& r) {
   const std::string_view s = "run";
   out.push_back({s, "seed", &r.seed, "of everything that is drawn", 0, kAny});
-  out.push_back(
-      {s, "workers", &r.workers, "clients trained at once; 0: one per core", 0, 4096, {}, false});
+  out.push_back({s,
+                 "workers",
+                 &r.workers,
+                 "clients trained at once; 0: as clients.threads fit the cores",
+                 0,
+                 4096,
+                 {},
+                 false});
   out.push_back({s, "threads", &r.threads, "of the distillation; 0: one per core", 0, 4096});
   out.push_back(
       {s,
@@ -201,7 +208,8 @@ void add_run(std::vector<Setting>& out, Job::Run& r) {
        kMany,
        {},
        false});
-  out.push_back({s, "bf16", &r.bf16, "convolutions in bfloat16, where the processor has tiles"});
+  out.push_back(
+      {s, "bf16", &r.bf16, "convolutions in bfloat16; pays on processors with AMX tiles and GPUs"});
   out.push_back({s,
                  "device",
                  &r.device,

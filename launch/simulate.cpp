@@ -17,6 +17,7 @@
 #include "launch/stages/reuse.h"
 #include "launch/stages/rounds.h"
 #include "training/device.h"
+#include "training/executor.h"
 #include "training/fit.h"
 
 namespace fedstill {
@@ -40,6 +41,10 @@ void announce(const Run& run, const Material& material, bool resumed) {
   const json job{{"job", job_hash(run.job)}, {"split", material.split.hash()}};
   run.events.event(resumed ? "run_resumed" : "run_started", job);
   run.progress.message((resumed ? "resuming " : "run folder ") + run.folder.path().string());
+  if (run.job.run.bf16 && run.device.is_cpu() && !bf16_pays()) {
+    run.progress.message(
+        "run.bf16 = true: on a processor without AMX tiles that was measured to train slower");
+  }
 }
 
 RoundOutcome play_round(const Run& run, const Material& material, Federation& federation) {

@@ -20,6 +20,7 @@ std::string client_settings(Job job) {
   std::string out, section;
   for (const Setting& setting : settings_of(job)) {
     const bool later = setting.section == "round" && setting.changes_result;
+    if (setting.name() == "clients.threads") continue;  // a site has its own
     const bool trains = setting.section == "clients" || setting.section == "head" ||
                         (later && job.round.count > 1) || setting.name() == "run.seed" ||
                         setting.name() == "run.bf16";

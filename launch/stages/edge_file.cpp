@@ -60,6 +60,12 @@ EdgeFile compressed(const Run& run, const Material& material, const Student& stu
   out.record.bytes = static_cast<std::int64_t>(out.bytes.size());
   out.record.float_bytes =
       static_cast<std::int64_t>(std::filesystem::file_size(run.folder.file("student.safetensors")));
+  char agreement[64];
+  std::snprintf(agreement, sizeof(agreement),
+                "agrees with the float student on %.2f %% of the pool", 100.0 * report.agreement);
+  run.progress.end_stage(agreement);
+  // A stage of its own, so that its speed and the time left are those of this work.
+  run.progress.begin_stage("measuring the bundle", {{"bundle", c.scheme, material.test.count()}});
   out.record.test_accuracy = test_accuracy(run, material, bundle.model);
   write_file_atomically(run.folder.file("bundle.fsb"), out.bytes);
   run.folder.remember("bundle", to_json(out.record));
@@ -93,8 +99,7 @@ nlohmann::json to_json(const BundleRecord& r) {
 }
 
 EdgeFile make_edge_file(const Run& run, const Material& material, const Student& student) {
-  run.progress.begin_stage("compressing",
-                           {{"bundle", run.job.compression.scheme, material.test.count()}});
+  run.progress.begin_stage("compressing", {});
   EdgeFile file;
   const bool saved = run.folder.recall(
       "bundle", [&](const nlohmann::json& state) { file.record = bundle_record(state); });

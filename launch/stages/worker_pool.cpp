@@ -14,14 +14,14 @@ namespace {
 
 class Queue {
  public:
-  Queue(std::vector<WorkItem> items, std::int64_t budget, std::atomic<bool>& stop)
-      : items_(std::move(items)), budget_(budget), stop_(stop) {
+  Queue(std::vector<WorkItem> items, std::int64_t budget, std::atomic<bool>& stop, int threads)
+      : items_(std::move(items)), budget_(budget), stop_(stop), threads_(threads) {
     std::stable_sort(items_.begin(), items_.end(),
                      [](const WorkItem& a, const WorkItem& b) { return a.cost > b.cost; });
   }
 
   void work() {
-    set_thread_count(1);
+    set_thread_count(threads_);
     while (const WorkItem* item = take()) {
       std::exception_ptr error;
       try {
@@ -77,6 +77,7 @@ class Queue {
   std::vector<WorkItem> items_;
   std::int64_t budget_;
   std::atomic<bool>& stop_;
+  int threads_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::size_t next_ = 0;
@@ -88,14 +89,14 @@ class Queue {
 }  // namespace
 
 void run_items(std::vector<WorkItem> items, int workers, std::int64_t memory_budget,
-               std::atomic<bool>& stop) {
+               std::atomic<bool>& stop, int threads) {
   const int count =
       std::clamp(workers, 1, static_cast<int>(std::max<std::size_t>(1, items.size())));
-  Queue queue(std::move(items), memory_budget, stop);
+  Queue queue(std::move(items), memory_budget, stop, threads);
   {
-    std::vector<std::jthread> threads;
-    threads.reserve(static_cast<std::size_t>(count));
-    for (int i = 0; i < count; ++i) threads.emplace_back([&queue] { queue.work(); });
+    std::vector<std::jthread> pool;
+    pool.reserve(static_cast<std::size_t>(count));
+    for (int i = 0; i < count; ++i) pool.emplace_back([&queue] { queue.work(); });
   }
   queue.rethrow();
 }

@@ -14,10 +14,10 @@ struct WorkItem {
   std::function<void()> work;
 };
 
-// Runs all items on so many threads, each with one LibTorch thread. An item waits while those at
-// work leave too little of the memory budget; alone it always runs. The first failure sets stop,
+// Runs all items on so many workers, each with so many LibTorch threads. An item waits while those
+// at work leave too little of the memory budget; alone it always runs. The first failure sets stop,
 // the others end, and it is rethrown; Stopped is thrown if stop came from outside.
 void run_items(std::vector<WorkItem> items, int workers, std::int64_t memory_budget,
-               std::atomic<bool>& stop);
+               std::atomic<bool>& stop, int threads = 1);
 
 }  // namespace fedstill

@@ -10,6 +10,7 @@
 #include "launch/input.h"
 #include "launch/job_check.h"
 #include "launch/job_file.h"
+#include "launch/machine.h"
 #include "launch/settings.h"
 #include "model/atomic_file.h"
 #include "tests/support/error_of.h"
@@ -296,6 +297,20 @@ TEST(JobCheck, ResolvesWhatTheMachineDecides) {
   EXPECT_EQ(on_gpu.run.memory_mb, 0);  // of the GPU: known when it is open
 }
 
+TEST(JobCheck, ThreadsOfTheClientsFitTheCores) {
+  Job job;
+  job.clients.threads = usable_cores() + 1;
+  EXPECT_THROW(check_job(job), JobError);
+  job.clients.threads = 1;  // more workers than cores are a user's choice
+  job.run.workers = usable_cores() + 1;
+  EXPECT_NO_THROW(check_job(job));
+  job.clients.threads = usable_cores();
+  job.run.workers = 0;
+  EXPECT_NO_THROW(check_job(job));
+  resolve_machine(job);
+  EXPECT_EQ(job.run.workers, 1);
+}
+
 TEST(JobCheck, MemoryIsThatOfTheDevice) {
   Job job;
   job.run.memory_mb = 4000;
@@ -322,6 +337,9 @@ TEST(JobHash, DependsOnWhatChangesTheResultOnly) {
   job.aggregation.rule = "entropy";
   EXPECT_NE(job_hash(job), hash);
   EXPECT_EQ(clients_hash(job), clients);
+  job.clients.threads = 2;
+  EXPECT_NE(clients_hash(job), clients);
+  job.clients.threads = 1;
   job.run.seed = 1;
   EXPECT_NE(clients_hash(job), clients);
 }

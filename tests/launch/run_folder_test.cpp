@@ -11,10 +11,12 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <system_error>
+#include <tuple>
 
 #include "launch/event_log.h"
 #include "launch/file_kind.h"
 #include "launch/input.h"
+#include "launch/inspect.h"
 #include "launch/job_file.h"
 #include "model/decode_error.h"
 #include "tests/launch/process.h"
@@ -128,21 +130,24 @@ std::string kind_problem(const std::filesystem::path& file) {
   }
 }
 
-TEST(FileKind, WhatIsNotForInspectIsNotCalledForeign) {
+TEST(FileKind, WhatIsForOthersHasANameToo) {
   TempFolder temp;
   std::filesystem::create_directory(temp / "state");
-  const std::pair<const char*, const char*> files[] = {
-      {"state/round.json", "{\"bundle\": 1, \"clients\": 2}"},
-      {"state/seconds.json", "{\"clients\": 1.5}"},
-      {"coordinator.sqlite", "SQLite format 3"}};
-  for (const auto& [name, text] : files) {
+  const std::tuple<const char*, const char*, const char*> files[] = {
+      {"state/round.json", "{\"bundle\": 1, \"clients\": 2}", "state of a run"},
+      {"state/seconds.json", "{\"clients\": 1.5}", "state of a run"},
+      {"coordinator.sqlite", "SQLite format 3", "database"},
+      {"picture.svg", "<svg>", "page"},
+      {"report.html", "<!doctype html>", "page"}};
+  for (const auto& [name, text, kind] : files) {
     std::ofstream(temp / name) << text;
-    EXPECT_THAT(kind_problem(temp / name), HasSubstr("part of a run's state")) << name;
+    EXPECT_EQ(kind_problem(temp / name), kind) << name;
+    EXPECT_EQ(inspect(temp / name).data.at("kind"), kind) << name;
   }
+  std::ofstream(temp / "state/seconds.json") << "{";
+  EXPECT_THROW(inspect(temp / "state/seconds.json"), DecodeError);
   std::ofstream(temp / "state/report.json") << "{\"bundle\": {}}";
   EXPECT_EQ(kind_problem(temp / "state/report.json"), "report");  // a coordinator's --state state
-  std::ofstream(temp / "report.html") << "<!doctype html>";
-  EXPECT_THAT(kind_problem(temp / "report.html"), HasSubstr("report.json beside it"));
   std::ofstream(temp / "audit.jsonl") << "{\"seq\":1,\"previous\":\"0\"}\n";
   EXPECT_EQ(kind_problem(temp / "audit.jsonl"), "audit log");
   std::ofstream(temp / "letter") << "Dear all";

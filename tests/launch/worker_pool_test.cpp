@@ -1,5 +1,6 @@
 #include "launch/stages/worker_pool.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -25,6 +26,15 @@ TEST(WorkerPool, RunsEveryItemOnce) {
   }
   std::atomic<bool> stop{false};
   run_items({}, 2, 0, stop);
+}
+
+TEST(WorkerPool, GivesEveryWorkerItsThreads) {
+  for (const int threads : {1, 2}) {
+    std::atomic<bool> stop{false};
+    std::atomic<int> found{0};
+    run_items({{1.0, 0, [&] { found = at::get_num_threads(); }}}, 1, 0, stop, threads);
+    EXPECT_EQ(found, threads);
+  }
 }
 
 TEST(WorkerPool, BeginsWithTheLongest) {

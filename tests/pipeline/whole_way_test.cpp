@@ -5,10 +5,12 @@
 
 #include "compression/edge/bundle.h"
 #include "data/readers.h"
+#include "launch/machine.h"
 #include "launch/png_image.h"
 #include "model/atomic_file.h"
 #include "model/sha256.h"
 #include "tests/pipeline/small_job.h"
+#include "training/executor.h"
 
 namespace fedstill::tests {
 namespace {
@@ -73,7 +75,22 @@ TEST_F(WholeWay, FourWorkersGiveTheSameStudent) {
   const Finished done = run_program(small_job(fresh("four"), {"--workers", "4"}));
   ASSERT_EQ(done.code, 0) << done.err;
   EXPECT_EQ(student_of(fresh("four")), student_of(reference()));
+  // The speed of a stage is that of what it counts.
+  EXPECT_THAT(done.err, HasSubstr("compressing: agrees with the float student on "));
+  EXPECT_THAT(done.err, HasSubstr("measuring the bundle: w8a8: "));
   EXPECT_THAT(done.out, HasSubstr("student"));
+}
+
+TEST_F(WholeWay, ClientsTrainWithMoreThreadsAndBfloat16IsWarnedOf) {
+  const auto run = fresh("threads");
+  const std::string threads = usable_cores() >= 2 ? "2" : "1";
+  Process process(small_job(
+      run, {"--workers", "1", "--set", "clients.threads=" + threads, "--set", "run.bf16=true"}));
+  ASSERT_TRUE(process.wait_for_text(run / "events.jsonl", "client_started")) << process.err();
+  process.signal(SIGKILL);
+  process.wait();
+  EXPECT_EQ(process.err().find("run.bf16 = true: on a processor") == std::string::npos,
+            bf16_pays());
 }
 
 TEST_F(WholeWay, AnotherSeedGivesAnotherStudent) {
