@@ -109,13 +109,22 @@ TEST_F(Failure, ARunThatBeganWithOtherDataIsFour) {
 
 TEST_F(Failure, DamagedFilesAreFive) {
   for (const char* file : {"student.safetensors", "bundle.fsb", "cache/pool.predictions"}) {
-    std::string bytes = text_of(reference() / file);
-    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
-    bytes.pop_back();
-    std::ofstream(fresh("damaged"), std::ios::binary) << bytes;
-    const Finished done = run_program({"inspect", fresh("damaged").string()});
-    EXPECT_EQ(done.code, 5) << file << done.err;
+    const std::string good = text_of(reference() / file);
+    std::string flipped = good;
+    flipped[good.size() / 2] = static_cast<char>(flipped[good.size() / 2] ^ 1);
+    for (const std::string& bytes : {flipped, good.substr(0, good.size() - 1)}) {
+      std::ofstream(fresh("damaged"), std::ios::binary) << bytes;
+      const Finished done = run_program({"inspect", fresh("damaged").string()});
+      EXPECT_EQ(done.code, 5) << file << bytes.size() << done.err;
+    }
   }
+  // One bit of a weight, which no check of structure sees.
+  std::string student = text_of(reference() / "student.safetensors");
+  student.back() = static_cast<char>(student.back() ^ 1);
+  std::ofstream(fresh("damaged"), std::ios::binary) << student;
+  EXPECT_EQ(
+      run_program({"evaluate", fresh("damaged").string(), "--data", "synthetic:4x1x16x16"}).code,
+      5);
   std::ofstream(fresh("nonsense")) << "hello";
   EXPECT_EQ(run_program({"inspect", fresh("nonsense").string()}).code, 5);
 }
@@ -134,6 +143,29 @@ TEST_F(Failure, AnUnwritableRunFolderIsSix) {
   const Finished done = run_program(small_job(fresh("file") / "run"));
   EXPECT_EQ(done.code, 6) << done.err;
   EXPECT_THAT(done.err, HasSubstr((fresh("file") / "run").string()));
+}
+
+TEST_F(Failure, AReadOnlyDiskIsSix) {
+  const auto disk = fresh("read-only");
+  fs::create_directory(disk);
+  if (::mount("tmpfs", disk.c_str(), "tmpfs", MS_RDONLY, "size=64k") != 0) {
+    GTEST_SKIP() << "no permission to mount: " << std::strerror(errno);
+  }
+  const Finished done = run_program(small_job(disk / "run"));
+  ::umount(disk.c_str());
+  EXPECT_EQ(done.code, 6) << done.err;
+  EXPECT_THAT(done.err, HasSubstr((disk / "run").string() + ": Read-only file system"));
+}
+
+TEST_F(Failure, AForbiddenFolderIsSix) {
+  if (::geteuid() == 0) GTEST_SKIP() << "nothing is forbidden to root";
+  const auto folder = fresh("forbidden");
+  fs::create_directory(folder);
+  fs::permissions(folder, fs::perms::owner_read | fs::perms::owner_exec);
+  const Finished done = run_program(small_job(folder / "run"));
+  fs::permissions(folder, fs::perms::owner_all);
+  EXPECT_EQ(done.code, 6) << done.err;
+  EXPECT_THAT(done.err, HasSubstr((folder / "run").string() + ": Permission denied"));
 }
 
 TEST_F(Failure, AFullDiskIsSixAndAResumeGoesOn) {
