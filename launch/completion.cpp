@@ -45,6 +45,7 @@ std::vector<Values> flag_values() {
 
 std::string names_of(const std::vector<CommandOutline>& commands) {
   std::vector<std::string> names;
+  names.reserve(commands.size());
   for (const auto& outline : commands) names.push_back(outline.name);
   return words(names);
 }

@@ -81,7 +81,8 @@ class BlobWriter {
   BlobWriter(BlobStore& store, BlobInfo blob, const std::string& owner);
 
   // The next bytes. What was written before is ignored. Throws DecodeError for a gap or for bytes
-  // past the end, std::system_error with what was written before intact: a new writer goes on.
+  // past the end, std::system_error with what was written before intact: a new writer goes on (from
+  // the first byte where all were there and could not be flushed).
   State append(std::uint64_t offset, std::span<const std::byte> bytes);
 
   State state() const { return state_; }
@@ -91,6 +92,7 @@ class BlobWriter {
  private:
   void resume();
   void finish();
+  void give_up();
 
   BlobStore& store_;
   BlobInfo blob_;

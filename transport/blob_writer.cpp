@@ -95,15 +95,24 @@ void BlobWriter::resume() {
   if (offset_ == blob_.bytes) finish();
 }
 
+void BlobWriter::give_up() {
+  file_.reset();
+  std::error_code ignored;
+  if (fs::remove(path_, ignored)) store_.give_room(blob_.bytes);
+}
+
 void BlobWriter::finish() {
   if (hash_.hex() != blob_.sha256) {
-    file_.reset();
-    store_.give_room(blob_.bytes);
-    fs::remove(path_);
+    give_up();
     state_ = State::kDamaged;
     return;
   }
-  file_->sync();
+  try {
+    file_->sync();
+  } catch (const std::system_error&) {
+    give_up();  // what could not be written down reads as if it had been, from now on
+    throw;
+  }
   file_->close();
   const fs::path kept = store_.file(blob_.sha256);
   if (fs::exists(kept)) store_.give_room(blob_.bytes);  // it came from somebody else meanwhile

@@ -100,7 +100,7 @@ std::string role_of(const SignOptions& options, const std::string& requested) {
                                 to_free_text(requested, 64) +
                                 ": say --role to grant more than client");
   }
-  const std::string role = options.role.empty() ? requested : options.role;
+  std::string role = options.role.empty() ? requested : options.role;
   if (role == "coordinator" && options.hosts.empty()) {
     throw std::invalid_argument("[cert] a coordinator needs --host, the name clients dial");
   }
@@ -163,7 +163,7 @@ std::string sign_request(const std::filesystem::path& folder,
     add_extension(certificate.get(), authority.get(), NID_subject_alt_name, names);
   }
   check(X509_sign(certificate.get(), authority_key.get(), EVP_sha256()) > 0, "signing");
-  const std::string print = fingerprint(certificate.get());
+  std::string print = fingerprint(certificate.get());
   append_line(folder / "issued.txt", print + " " + name + " " + role + " " +
                                          time_text(X509_get0_notAfter(certificate.get())));
   write_certificate(out, certificate.get());

@@ -54,7 +54,8 @@ std::vector<std::vector<std::size_t>> Crew::placed(const Run& run, const Materia
   const std::vector<int> ranks = place(costs, size() - first);
   std::vector<std::vector<std::size_t>> clients(static_cast<std::size_t>(size()));
   for (std::size_t i = 0; i < ranks.size(); ++i) {
-    clients[static_cast<std::size_t>(first + ranks[i])].push_back(i);
+    const int rank = first + ranks[i];
+    clients[static_cast<std::size_t>(rank)].push_back(i);
   }
   return clients;
 }

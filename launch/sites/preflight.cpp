@@ -161,7 +161,7 @@ json preflight(const PreflightCommand& command) {
       throw std::system_error(errno, std::generic_category(), folder.string());
     }
     const auto free = std::filesystem::space(folder).available;
-    const std::string text = grouped(static_cast<std::int64_t>(free / 1'000'000)) + " MB free";
+    std::string text = grouped(static_cast<std::int64_t>(free / 1'000'000)) + " MB free";
     if (free < kLeastFreeBytes) throw std::runtime_error(text);
     return text;
   });

@@ -101,7 +101,7 @@ class Site {
   std::filesystem::path keep_bundle(const std::filesystem::path& file) const {
     const std::vector<std::byte> bytes = read_file(file, kMaxSiteBlobBytes);
     decode_bundle(bytes);
-    const auto path = command_.state / "bundle.fsb";
+    auto path = command_.state / "bundle.fsb";
     write_file_atomically(path, bytes);
     return path;
   }

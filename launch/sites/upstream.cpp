@@ -88,7 +88,7 @@ std::vector<std::byte> go_upstream(const Membership& membership, const Run& run,
       progress.report(
           {"head", static_cast<std::uint64_t>(e.step), static_cast<std::uint64_t>(e.steps)});
     };
-    const auto file = membership.state / "update";
+    auto file = membership.state / "update";
     write_model(file, make_region_update(run, material, outcome.student.graph, fit));
     return file;
   };

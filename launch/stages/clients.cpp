@@ -210,6 +210,7 @@ std::string client_name(std::size_t index, std::size_t count) {
 void train_some(const Run& run, const Material& material, const std::vector<std::size_t>& clients,
                 const std::function<void(const ClientRecord&)>& on_done) {
   std::vector<ClientPlan> plans;
+  plans.reserve(clients.size());
   for (const std::size_t i : clients) plans.push_back(plan_client(run, material, i));
   const std::size_t honest = honest_clients(run.job, material);
   std::atomic<bool> first_step{false};
