@@ -5,28 +5,21 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cmath>
 #include <stdexcept>
 #include <system_error>
 #include <vector>
 
 #include "model/cost.h"
 #include "model/decode_error.h"
+#include "model/finite_weights.h"
 
 namespace fedstill {
 namespace {
 
-std::string to_text(const SampleShape& shape) {
-  std::string text = "[";
-  for (const std::int64_t size : shape)
-    text += (text.size() > 1 ? ", " : "") + std::to_string(size);
-  return text + "]";
-}
-
 std::string shape_problem(const std::string& what, const SampleShape& found,
                           const SampleShape& expected) {
   if (found == expected) return {};
-  return "[update] " + what + ": found " + to_text(found) + ", expected " + to_text(expected);
+  return "[update] " + what + ": found " + shape_text(found) + ", expected " + shape_text(expected);
 }
 
 std::string find_output_problem(const Graph& graph, std::int64_t classes,
@@ -64,11 +57,9 @@ std::string find_cost_problem(const Graph& graph, const UpdateLimits& limits) {
 std::string find_weight_problem(const Graph& graph) {
   for (const auto& [name, tensor] : graph.tensors) {
     if (tensor.dtype() != DType::kF32) return "[update] tensor '" + name + "' is not F32";
-    for (const float value : tensor.values<float>()) {
-      if (!std::isfinite(value)) return "[update] tensor '" + name + "' is not finite";
-    }
   }
-  return {};
+  const std::string_view name = find_not_finite(graph);
+  return name.empty() ? "" : "[update] tensor '" + std::string(name) + "' is not finite";
 }
 
 std::string find_graph_problem(const Graph& graph, const ImageShape& image, std::int64_t classes,

@@ -74,8 +74,11 @@ void expect_survives_damage(Bytes bytes, Decode&& decode) {
     const std::byte good = bytes[at];
     for (const int flip : {0x01, 0x80}) {
       bytes[at] = good ^ std::byte(flip);
-      if (at < data_begin) expect_safe(bytes, decode);
-      if (at >= data_begin) EXPECT_THROW(decode(bytes), DecodeError) << at;
+      if (at < data_begin) {
+        expect_safe(bytes, decode);
+      } else {
+        EXPECT_THROW(decode(bytes), DecodeError) << at;
+      }
     }
     bytes[at] = good;
   }
