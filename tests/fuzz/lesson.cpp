@@ -6,10 +6,11 @@
 
 #include "data/lesson.h"
 #include "model/decode_error.h"
+#include "tests/fuzz/right_hash.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const fedstill::LessonShape shape{{1, 4, 4}, 2, 3};
-  const auto bytes = std::as_bytes(std::span(data, size));
+  const auto bytes = fedstill::tests::with_right_hash(std::as_bytes(std::span(data, size)));
   try {
     const auto lesson = fedstill::decode_lesson(bytes, shape);
     if (lesson.soft_labels.size() != 6) std::abort();

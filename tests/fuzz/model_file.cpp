@@ -1,5 +1,6 @@
 // A model file that is accepted can be written again, means the same and can be exported;
-// everything else is a DecodeError. Tried as it comes and with the header's length put right.
+// everything else is a DecodeError. Tried as it comes and with the header's length and the hash of
+// the data put right.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -9,6 +10,7 @@
 #include "model/decode_error.h"
 #include "model/model_file.h"
 #include "model/onnx.h"
+#include "tests/fuzz/right_hash.h"
 
 namespace {
 
@@ -49,6 +51,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<std::byte> bytes(input.begin(), input.end());
   const std::uint64_t length = end - 8;
   std::memcpy(bytes.data(), &length, 8);
-  try_both(bytes);
+  try_both(fedstill::tests::with_right_hash(bytes));
   return 0;
 }
