@@ -16,7 +16,7 @@ enum class ExitCode : int {
   kRefused = 10,      // a certificate does not fit, or the other side refused us
   kUnreachable = 11,  // the other side cannot be reached, or is gone
   kRoundFailed = 12,  // too few clients got on before the deadline
-  kDevice = 13,       // the GPU, or LibTorch's part for it, cannot be used
+  kDevice = 13,       // the GPU, or LibTorch's part for it, cannot be used or failed
   kInternal = 70,     // a bug in fedstill
 };
 

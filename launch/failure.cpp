@@ -69,10 +69,15 @@ Failure describe_device(const DeviceError& error) {
           "--device cpu needs neither"};
 }
 
-// LibTorch's message without the lines of its stack; its allocator has no type of error of its own.
+// LibTorch's message without the lines of its stack.
+std::string first_line_of(const c10::Error& error) {
+  const std::string what = error.what_without_backtrace();
+  return what.substr(0, what.find('\n'));
+}
+
+// LibTorch's allocator has no type of error of its own.
 Failure describe_torch(const c10::Error& error) {
-  std::string what = error.what_without_backtrace();
-  what.resize(std::min(what.find('\n'), what.size()));
+  const std::string what = first_line_of(error);
   if (what.find("DefaultCPUAllocator") != std::string::npos) return kOutOfMemory;
   return {ExitCode::kInternal, what, kBug};
 }
@@ -144,6 +149,9 @@ Failure describe_type(const std::exception_ptr& error) {
     return describe_device(e);
   } catch (const c10::OutOfMemoryError&) {
     return {ExitCode::kIo, "out of memory on the device", kOutOfMemory.hint};
+  } catch (const c10::AcceleratorError& e) {
+    return {ExitCode::kDevice, first_line_of(e),
+            "the run goes on where it was, on the GPU or without: --resume RUN --device cpu"};
   } catch (const c10::Error& e) {
     return describe_torch(e);
   } catch (const std::exception& e) {

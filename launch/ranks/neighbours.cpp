@@ -3,7 +3,9 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <functional>
 #include <string_view>
 #include <vector>
@@ -15,15 +17,34 @@ std::int64_t hash_of(std::string_view text) {
   return static_cast<std::int64_t>(std::hash<std::string_view>()(text));
 }
 
-}  // namespace
-
-Neighbours find_neighbours(Collective& all) {
+std::int64_t this_machine() {
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
+  return hash_of(host.data());
+}
+
+}  // namespace
+
+std::int64_t ranks_on_device(Collective& all, at::Device device) {
+  // A scheduler may show each rank of a machine another GPU under the same number.
+  const char* const visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  const std::array<std::int64_t, 3> mine{this_machine(), hash_of(visible ? visible : ""),
+                                         device.is_cpu() ? -1 : device.index()};
+  std::vector<std::int64_t> everybody(mine.size() * static_cast<std::size_t>(all.size()));
+  all.all_gather(elements(mine), elements(everybody)).wait();
+  if (device.is_cpu()) return 1;
+  std::int64_t sharing = 0;
+  for (auto rank = everybody.begin(); rank != everybody.end(); rank += std::ssize(mine)) {
+    if (std::equal(mine.begin(), mine.end(), rank)) ++sharing;
+  }
+  return sharing;
+}
+
+Neighbours find_neighbours(Collective& all) {
   cpu_set_t cores;
   CPU_ZERO(&cores);
   ::sched_getaffinity(0, sizeof(cores), &cores);
-  const std::array mine{hash_of(host.data()),
+  const std::array mine{this_machine(),
                         hash_of({reinterpret_cast<const char*>(&cores), sizeof(cores)})};
   std::vector<std::int64_t> everybody(mine.size() * static_cast<std::size_t>(all.size()));
   all.all_gather(elements(mine), elements(everybody)).wait();

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <cstdint>
 
 #include "collective/collective.h"
@@ -12,5 +14,9 @@ struct Neighbours {
   std::int64_t on_my_cores = 1;  // not bound apart from it; this one counts
 };
 Neighbours find_neighbours(Collective& all);  // every rank calls it
+
+// How many ranks compute on the device of this one, itself among them. Of the host: 1. Every rank
+// calls it.
+std::int64_t ranks_on_device(Collective& all, at::Device device);
 
 }  // namespace fedstill

@@ -31,6 +31,7 @@ struct Run {
   std::int64_t round = 1;
   std::shared_ptr<const Lesson> lesson = {};  // of the round before, or nothing
   at::Device device = at::kCPU;               // where this process trains and predicts
+  std::int64_t device_ranks = 1;              // of this job that do so there
 };
 
 // Threads that train or predict at once on the device.

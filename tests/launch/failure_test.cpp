@@ -92,6 +92,14 @@ TEST(Failure, ADeviceThatIsMissingIsNoBug) {
   EXPECT_THAT(failure.hint, HasSubstr("./fedstill --cuda"));
 }
 
+TEST(Failure, ADeviceThatFailsIsNoBug) {
+  const Failure failure = failure_of([] {
+    throw c10::AcceleratorError({__func__, __FILE__, __LINE__}, 719, "CUDA error: launch failure");
+  });
+  EXPECT_EQ(failure.code, ExitCode::kDevice);
+  EXPECT_EQ(failure.message, "CUDA error: launch failure");
+}
+
 TEST(Failure, ADeviceOutOfMemoryIsNoBug) {
   const Failure failure = failure_of(
       [] { TORCH_CHECK_WITH(OutOfMemoryError, false, "CUDA out of memory. Tried to allocate"); });

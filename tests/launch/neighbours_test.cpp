@@ -1,0 +1,28 @@
+#include "launch/ranks/neighbours.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "collective/local/local.h"
+
+namespace fedstill::tests {
+namespace {
+
+TEST(RanksOnDevice, AreThoseOfItsNumber) {
+  constexpr std::array kIndices{0, 1, 0, 0};
+  std::array<std::int64_t, 4> found{};
+  local::run_ranks(4, [&](Collective& all) {
+    const auto rank = static_cast<std::size_t>(all.rank());
+    const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(kIndices[rank]));
+    found[rank] = ranks_on_device(all, device);
+  });
+  EXPECT_EQ(found, (std::array<std::int64_t, 4>{3, 1, 3, 3}));
+}
+
+TEST(RanksOnDevice, TheHostIsNotShared) {
+  local::run_ranks(2, [](Collective& all) { EXPECT_EQ(ranks_on_device(all, at::kCPU), 1); });
+}
+
+}  // namespace
+}  // namespace fedstill::tests
