@@ -55,8 +55,7 @@ int count_devices() {
   int count = 0;
   {
     const c10::WarningUtils::WarningHandlerGuard keep(&warning);
-    if (at::globalContext().hasCUDA())
-      count = static_cast<int>(VirtualGuardImpl(at::kCUDA).deviceCount());
+    if (at::globalContext().hasCUDA()) count = VirtualGuardImpl(at::kCUDA).deviceCount();
   }
   if (count > 0) return count;
   throw DeviceError("[device] found no CUDA device" +

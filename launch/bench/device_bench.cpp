@@ -81,7 +81,7 @@ class DeviceBench {
     double speed = 0.0;
     local::run_ranks(1, [&](Collective& alone) {
       nccl::Options options;
-      options.device = static_cast<int>(work_.device.index());
+      options.device = work_.device.index();
       speed = distill_speed(work_, nccl::make(alone, options).get(), stop_);
     });
     return speed;

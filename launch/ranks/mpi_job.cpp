@@ -37,7 +37,7 @@ std::unique_ptr<Collective> join_devices(at::Device device, Collective& distille
                                          Progress& progress) {
   if (device.is_cpu() || distillers.size() < 2) return nullptr;
   nccl::Options options;
-  options.device = static_cast<int>(device.index());
+  options.device = device.index();
   try {
     return nccl::make(distillers, options);
   } catch (const CollectiveError& error) {
