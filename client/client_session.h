@@ -61,9 +61,8 @@ class ClientSession {
   // The update of plan(): copied into the store, so that it is never made again. std::logic_error
   // outside kTraining.
   std::vector<Frame> finished(const std::filesystem::path& update);
-  bool is_greeted() const {
-    return line_ == Line::kOpen;
-  }  // before it, signs of life do not belong
+  // Before it, signs of life do not belong.
+  bool is_greeted() const { return line_ == Line::kOpen; }
   // The coordinator could not do its part; ask again after a while.
   bool wants_retry() const { return wants_retry_; }
   std::vector<Frame> retry();

@@ -41,10 +41,10 @@ std::string find_output_problem(const Graph& graph, std::int64_t classes,
 
 std::string find_cost_problem(const Graph& graph, const UpdateLimits& limits) {
   const Cost cost = total_cost(graph);
-  const auto [most, operations] = std::pair(limits.max_activation_bytes, limits.max_operations);
-  if (cost.operations > operations) {
+  const std::int64_t most = limits.max_activation_bytes;
+  if (cost.operations > limits.max_operations) {
     return "[update] " + std::to_string(cost.operations) +
-           " operations per image, expected at most " + std::to_string(operations);
+           " operations per image, expected at most " + std::to_string(limits.max_operations);
   }
   if (cost.activation_bytes > most || cost.padded_bytes > most - cost.activation_bytes) {
     return "[update] " + std::to_string(cost.activation_bytes) + " bytes of activations and " +

@@ -93,7 +93,7 @@ std::vector<std::byte> encode_lesson(const Lesson& lesson, const LessonShape& sh
   } catch (const DecodeError& error) {
     throw std::invalid_argument(error.what());
   }
-  Safetensors file = decode_container(encode_model(lesson.student), {});
+  Safetensors file = decode_safetensors(encode_model(lesson.student));
   file.tensors[kSoftLabels] = lesson.soft_labels;
   return encode_container(std::move(file.metadata), file.tensors);
 }

@@ -50,8 +50,9 @@ void add_run_options(CLI::App& app, SimulateCommand& c) {
   add_preset(app, c.preset);
   app.add_option("--run", c.run, "folder of this run (default: runs/<date>-<time>)");
   app.add_option("--resume", c.resume, "go on with the run in this folder");
-  app.add_option("--workers", c.workers,
-                 "short for --set run.workers=N: clients trained at once; 0: one per core");
+  app.add_option(
+      "--workers", c.workers,
+      "short for --set run.workers=N: cores that train clients and ask teachers; 0: all");
   app.add_option("--seed", c.seed, "short for --set run.seed=SEED");
   add_assignments(app, c.assignments);
   app.add_flag("--print-job", c.print_job,

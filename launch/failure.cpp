@@ -136,7 +136,8 @@ Failure describe_type(const std::exception_ptr& error) {
     return {ExitCode::kDamagedFile, e.what(), "damaged, or not the file that was meant"};
   } catch (const GateError& e) {
     return {ExitCode::kGateRefused, e.what(),
-            "student.safetensors is kept; try another compression.calibration"};
+            "student.safetensors is kept; simulate --clients-from this run with another "
+            "compression.calibration trains no client again"};
   } catch (const DivergedError& e) {
     return {ExitCode::kDiverged, e.what(), "try a smaller learning rate"};
   } catch (const Stopped& e) {

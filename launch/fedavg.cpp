@@ -60,7 +60,10 @@ class Baseline {
 
   json finish() {
     timed_stage(run_, "averaging", [this] { average(); });
-    if (auto result = find_finished()) return *result;
+    if (auto result = find_finished()) {
+      forget(done());
+      return *result;
+    }
     const Graph model = model_.engine->unflatten(weights_);
     const std::vector<std::byte> bytes = encode_model(model);
     write_file_atomically(run_.folder.file("model.safetensors"), bytes);
@@ -85,7 +88,9 @@ class Baseline {
   // What a run that was finished before left, so that going on with it changes nothing.
   std::optional<json> find_finished() const {
     const auto file = run_.folder.file("fedavg.json");
-    if (!std::filesystem::exists(file)) return std::nullopt;
+    for (const char* made : {"fedavg.json", "model.safetensors", "accuracy.svg"}) {
+      if (!std::filesystem::exists(run_.folder.file(made))) return std::nullopt;
+    }
     try {
       json result = parse_outside_json(read_text(file, kMaxResultBytes), file.string());
       if (result.at("averaged").at("sha256") != sha256_) return std::nullopt;

@@ -15,6 +15,7 @@
 #include "launch/input.h"
 #include "launch/inspect_graph.h"
 #include "launch/inspect_onnx.h"
+#include "launch/inspect_run.h"
 #include "launch/job_file.h"
 #include "launch/json_complaint.h"
 #include "launch/outside_text.h"
@@ -247,47 +248,6 @@ Inspection contents(const fs::path& path, FileKind kind) {
   return {};
 }
 
-// Of what a run remembers; a value of another type is damage. none: where it remembers nothing.
-template <typename T>
-T recalled(const fs::path& run, const char* state, const char* key, T none) {
-  const auto saved = recall_state(run, state);
-  if (!saved) return none;
-  try {
-    return saved->at(key).get<T>();
-  } catch (const json::exception& error) {
-    throw DecodeError("[run] " + run.string() + ": " + state + " " + complaint_of(error));
-  }
-}
-
-std::string rounds_done(const fs::path& run) {
-  Job job;
-  apply_job_file(job, run / "job.toml");
-  const std::size_t done = recalled(run, "averaging", "rounds", std::vector<json>{}).size();
-  return std::to_string(done) + " of " + std::to_string(job.averaging.rounds) + " rounds are done";
-}
-
-[[noreturn]] void throw_unfinished(const fs::path& run) {
-  const std::string program = shown(recalled(run, "program", "name", std::string{}));
-  const std::string left =
-      program == "fedavg" ? rounds_done(run) : std::string("it has no report.json yet");
-  const std::string go_on =
-      program.empty() ? "" : "go on with: fedstill " + program + " --resume " + run.string() + "; ";
-  throw Advised<JobError>("[run] " + run.string() + " is not finished: " + left,
-                          go_on + "inspect reads its single files");
-}
-
-// A folder stands for the result of its run.
-fs::path result_in(const fs::path& run) {
-  for (const char* name : {"report.json", "fedavg.json"}) {
-    if (fs::exists(run / name)) return run / name;
-  }
-  if (!is_run_folder(run)) {
-    throw InputError("[input] " + run.string() + " is a folder, but not of a run",
-                     "give a file, or the folder of a run");
-  }
-  throw_unfinished(run);
-}
-
 }  // namespace
 
 Inspection inspect_report(std::string_view text, const std::string& origin) {
@@ -295,7 +255,8 @@ Inspection inspect_report(std::string_view text, const std::string& origin) {
 }
 
 Inspection inspect(const fs::path& path) {
-  const fs::path file = fs::is_directory(path) ? result_in(path) : path;
+  std::error_code ignored;
+  const fs::path file = fs::is_directory(path, ignored) ? result_of_run(path) : path;
   require_file(file);
   const FileKind kind = file_kind(file);
   Inspection out = contents(file, kind);

@@ -35,15 +35,6 @@ void check_source(const std::string& source) {
                 "synthetic[:CLASSESxCHANNELSxHEIGHTxWIDTH]");
 }
 
-void check_threads(const Job& job) {
-  const std::int64_t threads = job.clients.threads, cores = usable_cores();
-  const std::int64_t workers = std::max<std::int64_t>(1, job.run.workers);
-  if (threads == 1 || workers * threads <= cores) return;
-  contradiction("clients.threads = " + std::to_string(threads) +
-                " with run.workers = " + std::to_string(job.run.workers) + ", but there are " +
-                std::to_string(cores) + " cores");
-}
-
 }  // namespace
 
 void check_fits(const std::string& setting, const std::string& model, const Dataset& train) {
@@ -57,7 +48,6 @@ void check_fits(const std::string& setting, const std::string& model, const Data
 void check_job(const Job& job) {
   check_device(job.run.device);
   check_source(job.data.source);
-  check_threads(job);
   const auto& c = job.clients;
   if (c.count * c.minimum > job.data.private_count) {
     contradiction("clients.count × clients.minimum = " + std::to_string(c.count * c.minimum) +
@@ -108,8 +98,7 @@ void check_job_against(const Job& job, const Dataset& train) {
 }
 
 void resolve_machine(Job& job) {
-  if (job.run.workers == 0)
-    job.run.workers = std::max<std::int64_t>(1, usable_cores() / job.clients.threads);
+  if (job.run.workers == 0) job.run.workers = usable_cores();
   if (job.run.threads == 0) job.run.threads = usable_cores();
   if (job.run.memory_mb == 0 && !parse_device(job.run.device).cuda)
     job.run.memory_mb = std::max<std::int64_t>(512, (usable_memory_bytes() >> 20) / 2);

@@ -118,7 +118,8 @@ nlohmann::json predict_files(const fs::path& bundle_path, const std::vector<fs::
   nlohmann::json out{{"status", "success"}, {"bundle", bundle_path.string()}};
   auto& list = out["images"] = nlohmann::json::array();
   for (const auto& path : images) {
-    const auto [found, note] = take_images(path, bundle.model.graph.input_shape());
+    const Taken taken = take_images(path, bundle.model.graph.input_shape());
+    const Images& found = taken.images;
     check_shape(found, bundle, path);
     const auto size = static_cast<std::size_t>(found.pixels_per_image());
     const PixelSource pixels = [&](std::int64_t i) {
@@ -132,7 +133,7 @@ nlohmann::json predict_files(const fs::path& bundle_path, const std::vector<fs::
       std::string name = path.string();
       if (found.count() > 1) name.append("[").append(std::to_string(i)).append("]");
       list.push_back(one(name, std::span(logits).subspan(i * classes, classes), bundle));
-      if (!note.empty()) list.back()["note"] = note;
+      if (!taken.note.empty()) list.back()["note"] = taken.note;
     }
   }
   return out;

@@ -125,12 +125,11 @@ std::string round_line(const json& round) {
 
 json warning_list(const Run& run, const Material& material, const RoundOutcome& outcome) {
   const Teaching& teaching = outcome.teaching;
-  return result_warnings(
-      run.job, {.foreign_pool = teaching.foreign_pool,
-                .classes = material.classes(),
-                .pool_images = material.pool.images.count(),
-                .ensemble_accuracy = teaching.test_accuracy.value_or(teaching.pool_accuracy),
-                .student_accuracy = outcome.student.record.test_accuracy});
+  return result_warnings(run.job, {.foreign_pool = teaching.foreign_pool,
+                                   .classes = material.classes(),
+                                   .pool_images = material.pool.images.count(),
+                                   .student_accuracy = outcome.student.record.test_accuracy,
+                                   .ensemble_accuracy = teaching.test_accuracy});
 }
 
 std::string warning_lines(const json& report) {

@@ -19,14 +19,15 @@ std::int64_t steps_of(const Job::Distillation& d, std::int64_t pool_images) {
 // It learned less than half of what it was taught, beyond guessing.
 bool lags(const ResultFacts& facts) {
   const double chance = 1.0 / static_cast<double>(std::max<std::int64_t>(1, facts.classes));
-  return facts.student_accuracy - chance < 0.5 * (facts.ensemble_accuracy - chance);
+  return facts.ensemble_accuracy &&
+         facts.student_accuracy - chance < 0.5 * (*facts.ensemble_accuracy - chance);
 }
 
 std::string student_warning(const Job::Distillation& d, const ResultFacts& facts,
                             std::int64_t steps) {
   char right[96];
   std::snprintf(right, sizeof(right), "the student is right on %.1f %% (the ensemble on %.1f %%)",
-                100.0 * facts.student_accuracy, 100.0 * facts.ensemble_accuracy);
+                100.0 * facts.student_accuracy, 100.0 * *facts.ensemble_accuracy);
   std::string out = std::string(right) + ": it saw only " + grouped(steps) + " steps of training";
   if (d.warm_up_steps >= steps) {
     out += ", all of them within distillation.warm_up_steps = " + grouped(d.warm_up_steps);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,9 @@ std::string foreign_pool_warning(const std::string& rule);
 struct ResultFacts {
   bool foreign_pool = false;
   std::int64_t classes = 0, pool_images = 0;
-  double ensemble_accuracy = 0.0, student_accuracy = 0.0;  // on the same images
+  double student_accuracy = 0.0;
+  // On the same images; nothing where part of the clients could be asked about other images only.
+  std::optional<double> ensemble_accuracy = {};
 };
 std::vector<std::string> result_warnings(const Job& job, const ResultFacts& facts);
 

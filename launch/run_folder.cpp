@@ -159,7 +159,8 @@ RunFolder RunFolder::reopen(const fs::path& folder, Job& job) {
 
 RunFolder RunFolder::of_rank(const fs::path& folder, const Job& job, bool resumed) {
   std::error_code ignored;
-  const bool goes_on = resumed && fs::exists(folder / "job.toml", ignored);
+  // A rank that was done has thrown away what rank 0 had from it.
+  const bool goes_on = resumed && fs::is_directory(folder / "state", ignored);
   if (!goes_on) {
     fs::remove_all(folder);
     return create(folder, job);

@@ -192,7 +192,7 @@ void add_run(std::vector<Setting>& out, Job::Run& r) {
   out.push_back({s,
                  "workers",
                  &r.workers,
-                 "clients trained at once; 0: as clients.threads fit the cores",
+                 "cores that train clients and ask teachers; 0: all",
                  0,
                  4096,
                  {},

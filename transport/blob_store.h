@@ -92,7 +92,6 @@ class BlobWriter {
  private:
   void resume();
   void finish();
-  void give_up();
 
   BlobStore& store_;
   BlobInfo blob_;

@@ -95,22 +95,21 @@ void BlobWriter::resume() {
   if (offset_ == blob_.bytes) finish();
 }
 
-void BlobWriter::give_up() {
-  file_.reset();
-  std::error_code ignored;
-  if (fs::remove(path_, ignored)) store_.give_room(blob_.bytes);
-}
-
 void BlobWriter::finish() {
   if (hash_.hex() != blob_.sha256) {
-    give_up();
+    file_.reset();
+    fs::remove(path_);
+    store_.give_room(blob_.bytes);
     state_ = State::kDamaged;
     return;
   }
   try {
     file_->sync();
   } catch (const std::system_error&) {
-    give_up();  // what could not be written down reads as if it had been, from now on
+    // What could not be written down reads as if it had been, from now on.
+    file_.reset();
+    std::error_code unknown;
+    if (fs::remove(path_, unknown)) store_.give_room(blob_.bytes);
     throw;
   }
   file_->close();

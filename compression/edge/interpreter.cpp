@@ -26,14 +26,17 @@ int same_codes(const Graph& graph, const std::vector<SampleShape>& shapes,
   return renames ? input : -1;
 }
 
-// Beside its output a convolution keeps its padded input and where in it each window begins.
+// Beside its output a convolution keeps where in its input each window begins, and that input
+// again where it is padded.
 std::int64_t window_bytes(const Graph& graph, const std::vector<SampleShape>& shapes,
                           std::size_t index) {
   const Node& node = graph.nodes[index];
   if (node.op != Op::kConv2d) return 0;
-  const SampleShape padded = padded_input(node, shapes[static_cast<std::size_t>(node.inputs[0])]);
+  const SampleShape& input = shapes[static_cast<std::size_t>(node.inputs[0])];
+  const SampleShape padded = padded_input(node, input);
   const std::int64_t positions = shapes[index][1] * shapes[index][2];
-  return element_count(padded) + kSlack + positions * std::int64_t{sizeof(std::int32_t)};
+  return (padded == input ? 0 : element_count(padded) + kSlack) +
+         positions * std::int64_t{sizeof(std::int32_t)};
 }
 
 // Fails before anything is allocated.

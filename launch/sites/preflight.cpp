@@ -157,7 +157,9 @@ json preflight(const PreflightCommand& command) {
   findings.check("disk", "make room, or choose another --state", [&] {
     auto folder = std::filesystem::absolute(command.state.empty() ? "." : command.state);
     while (!std::filesystem::exists(folder)) folder = folder.parent_path();
-    if (::access(folder.c_str(), W_OK) != 0) {
+    if (!std::filesystem::is_directory(folder))
+      throw std::runtime_error(folder.string() + " is no folder");
+    if (::access(folder.c_str(), W_OK | X_OK) != 0) {
       throw std::system_error(errno, std::generic_category(), folder.string());
     }
     const auto free = std::filesystem::space(folder).available;

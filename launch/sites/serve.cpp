@@ -237,9 +237,17 @@ class Federated {
   std::optional<Monitor> monitor_;  // last: it asks the service
 };
 
+// Sites would not speak to another role, and the coordinator would wait for them in vain.
+void check_is_coordinator(const std::filesystem::path& identity) {
+  const CertificateSummary own = check_credentials(credentials_of(identity));
+  if (own.role == "coordinator") return;
+  throw CredentialError("[tls] " + identity.string() + " is " + own.name + "'s, role " + own.role +
+                        ": expected role coordinator");
+}
+
 json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bool>& stop,
            ServiceLog& log) {
-  check_credentials(credentials_of(command.identity));  // before there is a folder
+  check_is_coordinator(command.identity);  // before there is a folder
   if (!command.upstream.empty()) check_credentials(credentials_of(command.upstream_identity));
   Job job;
   const RunFolder folder = open_state(command, job);
@@ -254,8 +262,9 @@ json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bo
     log.write(LogLevel::kInfo, "the job is done");
     return report;
   } catch (const Stopped&) {
-  } catch (const std::system_error&) {
-    if (!stop.load()) throw;  // else it was to end, and only its last words could not be written
+  } catch (const std::system_error& error) {
+    if (!stop.load()) throw;
+    log.write(LogLevel::kWarning, error.what());  // it was to end anyway
   }
   federated.leave("the coordinator stops; it will be back");
   throw Stopped("interrupted; go on with the same --state " + folder.path().string());

@@ -1,6 +1,9 @@
 #include "launch/sites/service_record.h"
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <system_error>
 
 #include "launch/event_log.h"
@@ -10,13 +13,14 @@
 namespace fedstill {
 namespace {
 
-// What asks for nothing and changes nothing: a disk that takes no more is no reason to leave those
-// who look after it in the dark.
+// A disk that takes no more is no reason to leave those who look after it in the dark, nor to go on
+// against their will. Everything else is done only where it is written down first.
 bool may_go_unrecorded(const Message& message) {
   if (std::holds_alternative<Hello>(message)) return true;
   const auto* request = std::get_if<StatusRequest>(&message);
   if (request == nullptr) return false;
-  return request->what != "exclude" && request->what != "readmit" && request->what != "reopen";
+  constexpr std::array<std::string_view, 4> kLooks{"status", "rounds", "clients", "stop"};
+  return std::ranges::find(kLooks, request->what) != kLooks.end();
 }
 
 }  // namespace

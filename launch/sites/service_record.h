@@ -21,7 +21,7 @@ class ServiceRecord {
   void tell(const std::string& what);           // that all goes as it should
   void note(const std::string& what) noexcept;  // that something does not
   // What is received is refused where it cannot be written down (std::system_error), unless it only
-  // greets or looks; what is sent goes out. On the brain.
+  // greets, looks or ends the coordinator; what is sent goes out. On the brain.
   void note_frame(const std::string& peer, const Frame& frame, bool received);
   ServiceLog& log() { return log_; }
 

@@ -174,8 +174,9 @@ void run_plans(const Run& run, const std::vector<ClientPlan>& plans, std::size_t
   for (std::size_t i = 0; i < plans.size(); ++i) {
     items.push_back({plans[i].cost, plans[i].memory_bytes, [&work, i] { work(i); }});
   }
-  run_items(std::move(items), workers_of(run), memory_budget(run), run.stop,
-            static_cast<int>(run.job.clients.threads));
+  const int threads = static_cast<int>(run.job.clients.threads);
+  const int at_once = std::max(1, workers_of(run) / threads);
+  run_items(std::move(items), at_once, memory_budget(run), run.stop, threads);
 }
 
 }  // namespace

@@ -73,7 +73,8 @@ std::map<std::string, Verdict> ask_all() {
   std::string jobs;
   std::vector<std::string> models;
   for (const std::string_view name : zoo_names()) {
-    const Graph student = test::trained(name, many_images().train, epochs_of(name));
+    const Graph student =
+        test::trained(name, many_images().train, normalisation(), epochs_of(name));
     const QuantizedGraph quantized = quantize(student, "w8a8", calibration, normalisation());
     Verdict& verdict = verdicts[std::string(name)];
     verdict.integer_classes =

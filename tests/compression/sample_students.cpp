@@ -18,11 +18,12 @@ const auto* const one_thread = ::testing::AddGlobalTestEnvironment(new OneThread
 
 }  // namespace
 
-Graph trained(std::string_view name, const Dataset& images, std::int64_t epochs) {
+Graph trained(std::string_view name, const Dataset& images, const Normalisation& normalisation,
+              std::int64_t epochs) {
   Executor executor(untrained(name));
   const auto source = make_batches(view_of(images), to_tensor(images.labels),
                                    {.batch = 32,
-                                    .normalisation = small_normalisation(),
+                                    .normalisation = normalisation,
                                     .augmentation = {},
                                     .seed = 5,
                                     .channels_last = true});

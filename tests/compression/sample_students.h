@@ -33,8 +33,8 @@ inline const Normalisation& small_normalisation() {
 }
 
 // Trained for some seconds' worth of steps: logits that mean something.
-Graph trained(std::string_view name, const Dataset& images = small_images().train,
-              std::int64_t epochs = 3);
+Graph trained(std::string_view name, const Dataset& images, const Normalisation& normalisation,
+              std::int64_t epochs);
 
 inline Graph untrained(std::string_view name, std::uint64_t seed = 1) {
   return make_model(name, kSmallImage, kClasses, seed);

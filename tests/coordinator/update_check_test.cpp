@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <limits>
+#include <stdexcept>
+
 #include "model/builder.h"
 
 namespace fedstill::tests {

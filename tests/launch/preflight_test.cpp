@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/command_line.h"
+#include "tests/launch/process.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/test_certificates.h"
 #include "tests/transport/raw_peer.h"
@@ -37,8 +38,7 @@ class Preflight : public ::testing::Test {
     server->start();
     return server;
   }
-  json look(const std::string& coordinator, const std::string& data = "",
-            const std::string& role = "client") {
+  std::filesystem::path identity_of(const std::string& role) {
     const Credentials own = authority_.issue({.role = role});
     const auto identity = folder_.path() / "identity";
     std::filesystem::create_directories(identity);
@@ -49,10 +49,14 @@ class Preflight : public ::testing::Test {
     put(own.certificate, "site.crt");
     put(own.key, "site.key");
     put(own.authority, "ca.crt");
+    return identity;
+  }
+  json look(const std::string& coordinator, const std::string& data = "",
+            const std::string& role = "client") {
     PreflightCommand command;
     command.coordinator = coordinator;
     command.data = data;
-    command.identity = identity;
+    command.identity = identity_of(role);
     command.state = folder_.path() / "state";
     return preflight(command);
   }
@@ -76,6 +80,16 @@ class Preflight : public ::testing::Test {
   TemporaryFolder folder_;
   TestAuthority authority_;
 };
+
+TEST_F(Preflight, ACoordinatorNeedsThatRoleBeforeItBegins) {
+  const auto state = folder_.path() / "state";
+  const tests::Finished done =
+      tests::run_program({"coordinator", "--state", state.string(), "--identity",
+                          identity_of("client").string(), "--listen", "127.0.0.1:0"});
+  EXPECT_EQ(done.code, 10);
+  EXPECT_THAT(done.err, HasSubstr("expected role coordinator"));
+  EXPECT_FALSE(std::filesystem::exists(state));
+}
 
 TEST_F(Preflight, EveryStepIsToldWhereAllIsWell) {
   const auto server = server_that_greets(0);

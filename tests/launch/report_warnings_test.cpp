@@ -12,7 +12,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 ResultFacts facts() {
-  return {.classes = 10, .pool_images = 800, .ensemble_accuracy = 0.9, .student_accuracy = 0.1};
+  return {.classes = 10, .pool_images = 800, .student_accuracy = 0.1, .ensemble_accuracy = 0.9};
 }
 
 Job job(std::int64_t epochs) {

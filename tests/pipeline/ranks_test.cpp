@@ -85,6 +85,15 @@ TEST_F(Ranks, TwoRoundsAreThoseOfOneProcess) {
   EXPECT_EQ(report_of(folder).at("rounds"), report_of(alone).at("rounds"));
 }
 
+TEST_F(Ranks, AFinishedJobIsToldAgain) {
+  const auto folder = fresh("ranks-again");
+  const std::vector<std::string> brief{"--set", "distillation.epochs=1"};
+  run(2, folder, brief);
+  const std::string report = text_of(folder / "report.json");
+  run(2, folder, brief);
+  EXPECT_EQ(text_of(folder / "report.json"), report);
+}
+
 TEST_F(Ranks, TheOthersNeedNothingOfTheRunFolderOfTheFirst) {
   if (std::system("unshare -m true 2>/dev/null") != 0) GTEST_SKIP() << "may not mount here";
   const auto folder = fresh("ranks-own-disks");
