@@ -4,6 +4,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "launch/advice.h"
 #include "model/decode_error.h"
 #include "model/random.h"
 #include "model/sha256.h"
@@ -65,10 +66,17 @@ void claim(const RunFolder& folder, const std::string& program) {
 }
 
 void check_recorded(const std::filesystem::path& file, const std::string& recorded) {
+  constexpr const char* kMadeAgain =
+      "remove its record in the run's state folder (student.json, bundle.json, client-00.json …), "
+      "and --resume makes it again";
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored))
+    throw Advised<DecodeError>("[run] " + file.string() + " is missing", kMadeAgain);
   const std::string found = sha256_hex_of_file(file);
   if (found == recorded) return;
-  throw DecodeError("[run] " + file.string() + ": found sha256 " + found + ", recorded is " +
-                    shown(recorded));
+  throw Advised<DecodeError>(
+      "[run] " + file.string() + ": found sha256 " + found + ", recorded is " + shown(recorded),
+      kMadeAgain);
 }
 
 }  // namespace fedstill

@@ -13,6 +13,7 @@ namespace fedstill::tests {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 class Failure : public Pipeline {
@@ -136,6 +137,23 @@ TEST_F(Failure, ADamagedRunIsNotResumed) {
   const Finished done = run_program({"simulate", "--resume", run.string()});
   EXPECT_EQ(done.code, 5) << done.err;
   EXPECT_THAT(done.err, HasSubstr((run / "split.json").string()));
+}
+
+TEST_F(Failure, AStudentThatIsDamagedOrGoneIsMadeAgainWithoutItsRecord) {
+  const auto run = fresh("damaged-student");
+  fs::copy(reference(), run, fs::copy_options::recursive);
+  const auto student = run / "student.safetensors";
+  const auto resume = [&] { return run_program({"simulate", "--resume", run.string()}); };
+  fs::resize_file(student, fs::file_size(student) - 1);
+  EXPECT_EQ(resume().code, 5);
+  fs::remove(student);
+  const Finished gone = resume();
+  EXPECT_EQ(gone.code, 5);
+  EXPECT_THAT(gone.err, AllOf(HasSubstr("student.safetensors is missing"),
+                              HasSubstr("remove its record in the run's state folder")));
+  fs::remove(run / "state" / "student.json");
+  EXPECT_EQ(resume().code, 0);
+  EXPECT_EQ(text_of(student), text_of(reference() / "student.safetensors"));
 }
 
 TEST_F(Failure, AnUnwritableRunFolderIsSix) {
