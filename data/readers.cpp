@@ -44,14 +44,9 @@ std::vector<std::byte> read_bytes(const fs::path& path) {
   }
 }
 
-// A plain file is decoded where it was read, so that a large one is in memory once.
 template <typename Decode>
 auto read_and(const Decode& decode, const fs::path& path) {
-  const std::vector<std::byte> raw = read_bytes(path);
-  const std::span bytes(reinterpret_cast<const std::uint8_t*>(raw.data()), raw.size());
-  const std::string origin = path.string();
-  return is_gzip(bytes) ? decode(inflate_if_gzip(bytes, kMaxInflatedBytes, origin), origin)
-                        : decode(bytes, origin);
+  return decode_inflated(decode, read_bytes(path), kMaxInflatedBytes, path.string());
 }
 
 bool is_there(const fs::path& path) {

@@ -60,4 +60,14 @@ bool is_gzip(std::span<const std::uint8_t> bytes);  // begins with its magic
 std::vector<std::uint8_t> inflate_if_gzip(std::span<const std::uint8_t> bytes,
                                           std::size_t max_bytes, std::string_view origin);
 
+// What decode(bytes, origin) makes of a file, inflated first where it is gzip. A plain one is
+// decoded where it lies, so that a large one is in memory once.
+template <typename Decode>
+auto decode_inflated(const Decode& decode, std::span<const std::byte> file, std::size_t max_bytes,
+                     std::string_view origin) {
+  const std::span bytes(reinterpret_cast<const std::uint8_t*>(file.data()), file.size());
+  return is_gzip(bytes) ? decode(inflate_if_gzip(bytes, max_bytes, origin), origin)
+                        : decode(bytes, origin);
+}
+
 }  // namespace fedstill

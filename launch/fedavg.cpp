@@ -13,6 +13,7 @@
 #include "averaging/fedavg.h"
 #include "launch/event_log.h"
 #include "launch/fedavg_model.h"
+#include "launch/finished_result.h"
 #include "launch/job_check.h"
 #include "launch/job_file.h"
 #include "launch/line_plot.h"
@@ -23,10 +24,8 @@
 #include "launch/stages/accuracy.h"
 #include "model/atomic_file.h"
 #include "model/cost.h"
-#include "model/decode_error.h"
 #include "model/model_file.h"
 #include "model/sha256.h"
-#include "model/text_file.h"
 #include "training/threads.h"
 
 namespace fedstill {
@@ -87,20 +86,18 @@ class Baseline {
 
   // What a run that was finished before left, so that going on with it changes nothing.
   std::optional<json> find_finished() const {
-    const auto file = run_.folder.file("fedavg.json");
-    for (const char* made : {"fedavg.json", "model.safetensors", "accuracy.svg"}) {
+    for (const char* made : {"model.safetensors", "accuracy.svg"}) {
       if (!std::filesystem::exists(run_.folder.file(made))) return std::nullopt;
     }
-    try {
-      json result = parse_outside_json(read_text(file, kMaxResultBytes), file.string());
-      if (result.at("averaged").at("sha256") != sha256_) return std::nullopt;
-      result["run"] = run_.folder.path().string();
-      fedavg_text(result);  // everything that is told is there
-      return result;
-    } catch (const DecodeError&) {
-    } catch (const json::exception&) {
-    }
-    return std::nullopt;  // made anew
+    const std::string run = run_.folder.path().string();
+    auto result = finished_result(run_.folder, "fedavg.json", kMaxResultBytes, [&](json found) {
+      if (found.at("averaged").at("sha256") != sha256_) return false;
+      found["run"] = run;
+      fedavg_text(found);  // everything that is told is there
+      return true;
+    });
+    if (result) (*result)["run"] = run;
+    return result;
   }
 
   void take_up(const json& saved) {

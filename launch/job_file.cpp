@@ -10,8 +10,8 @@
 #include "launch/job_text.h"
 #include "launch/settings.h"
 #include "launch/suggestion.h"
-#include "model/atomic_file.h"
 #include "model/sha256.h"
+#include "model/text_file.h"
 
 namespace fedstill {
 namespace {
@@ -220,8 +220,7 @@ void apply_toml(Job& job, std::string_view text, const std::string& origin) {
 
 void apply_job_file(Job& job, const std::filesystem::path& path) {
   require_file(path, {"job.toml"});
-  const auto bytes = read_file(path, kMaxJobBytes);
-  apply_toml(job, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
+  apply_toml(job, read_text(path, kMaxJobBytes), path.string());
 }
 
 Job assemble_job(std::string_view preset, const std::filesystem::path& file,

@@ -73,9 +73,7 @@ Taken take_images(const fs::path& path, const SampleShape& wanted) {
     }
     return out;
   }
-  const std::span raw(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
-  const auto plain = inflate_if_gzip(raw, kMaxIdxBytes, path.string());
-  return {decode_idx_images(plain, path.string()), ""};
+  return {decode_inflated(decode_idx_images, bytes, kMaxIdxBytes, path.string()), ""};
 }
 
 void check_kind(const fs::path& path) {

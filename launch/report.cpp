@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "launch/finished_result.h"
 #include "launch/job_file.h"
 #include "launch/machine.h"
 #include "launch/outside_text.h"
@@ -11,8 +12,6 @@
 #include "launch/report_samples.h"
 #include "launch/report_warnings.h"
 #include "model/atomic_file.h"
-#include "model/decode_error.h"
-#include "model/text_file.h"
 #include "training/device.h"
 
 namespace fedstill {
@@ -207,19 +206,14 @@ void write_report(const RunFolder& folder, const json& report) {
 }
 
 std::optional<json> finished_report(const RunFolder& folder, const RoundOutcome& outcome) {
-  const auto file = folder.file("report.json");
-  if (!std::filesystem::exists(file)) return std::nullopt;
-  try {
-    json report = parse_outside_json(read_text(file, kMaxReportBytes), file.string());
-    if (!tells(report, outcome)) return std::nullopt;
-    const auto page = folder.file("report.html");
-    if (!std::filesystem::exists(page)) write_file_atomically(page, render_report_html(report));
-    report["run"] = folder.path().string();
-    return report;
-  } catch (const DecodeError&) {
-  } catch (const json::exception&) {
-  }
-  return std::nullopt;  // made anew
+  const auto page = folder.file("report.html");
+  auto report = finished_result(folder, "report.json", kMaxReportBytes, [&](const json& found) {
+    if (!tells(found, outcome)) return false;
+    if (!std::filesystem::exists(page)) write_file_atomically(page, render_report_html(found));
+    return true;
+  });
+  if (report) (*report)["run"] = folder.path().string();
+  return report;
 }
 
 std::string summary_text(const json& report) {
