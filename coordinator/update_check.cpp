@@ -1,14 +1,9 @@
 #include "coordinator/update_check.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <stdexcept>
-#include <system_error>
 #include <vector>
 
+#include "model/byte_source.h"
 #include "model/cost.h"
 #include "model/decode_error.h"
 #include "model/finite_weights.h"
@@ -72,48 +67,27 @@ std::string find_graph_problem(const Graph& graph, const ImageShape& image, std:
   return problem;
 }
 
-// A file's bytes where the kernel has them.
-class MappedFile {
- public:
-  explicit MappedFile(const std::filesystem::path& path) : size_(std::filesystem::file_size(path)) {
-    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) fail(path);
-    data_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    ::close(descriptor);
-    if (data_ == MAP_FAILED) fail(path);
-  }
-  ~MappedFile() { ::munmap(data_, size_); }
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
-
-  std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
-
- private:
-  [[noreturn]] static void fail(const std::filesystem::path& path) {
-    throw std::system_error(errno, std::generic_category(), "[update] " + path.string());
-  }
-  std::size_t size_;
-  void* data_ = nullptr;
-};
-
-}  // namespace
-
-std::string find_update_problem(const std::filesystem::path& file, const ImageShape& image,
-                                std::int64_t classes, const UpdateLimits& limits) {
-  if (std::filesystem::file_size(file) == 0) return "[update] the file is empty";
-  const MappedFile mapped(file);
-  return find_update_problem(mapped.bytes(), image, classes, limits);
-}
-
-std::string find_update_problem(std::span<const std::byte> bytes, const ImageShape& image,
+std::string find_source_problem(const ByteSource& source, const ImageShape& image,
                                 std::int64_t classes, const UpdateLimits& limits) {
   try {
-    return find_graph_problem(decode_model(bytes, limits.file), image, classes, limits);
+    return find_graph_problem(decode_model(source, limits.file), image, classes, limits);
   } catch (const DecodeError& error) {
     return error.what();
   } catch (const std::invalid_argument& error) {
     return error.what();
   }
+}
+
+}  // namespace
+
+std::string find_update_problem(const std::filesystem::path& file, const ImageShape& image,
+                                std::int64_t classes, const UpdateLimits& limits) {
+  return find_source_problem(FileSource(file), image, classes, limits);
+}
+
+std::string find_update_problem(std::span<const std::byte> bytes, const ImageShape& image,
+                                std::int64_t classes, const UpdateLimits& limits) {
+  return find_source_problem(MemorySource(bytes), image, classes, limits);
 }
 
 }  // namespace fedstill

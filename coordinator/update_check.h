@@ -23,7 +23,7 @@ struct UpdateLimits {
 // weight finite. Throws nothing but std::bad_alloc.
 std::string find_update_problem(std::span<const std::byte> bytes, const ImageShape& image,
                                 std::int64_t classes, const UpdateLimits& limits = {});
-// The same of a file, which is never whole in memory. Throws std::system_error.
+// The same of a file, of which only the tensors come into memory. Throws std::system_error.
 std::string find_update_problem(const std::filesystem::path& file, const ImageShape& image,
                                 std::int64_t classes, const UpdateLimits& limits = {});
 

@@ -101,7 +101,7 @@ std::vector<std::byte> encode_lesson(const Lesson& lesson, const LessonShape& sh
 Lesson decode_lesson(std::span<const std::byte> bytes, const LessonShape& shape,
                      const ModelFileLimits& limits) {
   try {
-    Lesson lesson = split(decode_container(bytes, limits), limits);
+    Lesson lesson = split(decode_container(MemorySource(bytes), limits), limits);
     check(lesson, shape, limits.graph);
     // Metadata of other tools would make two files of one lesson.
     if (std::ranges::equal(encode_lesson(lesson, shape), bytes)) return lesson;
@@ -112,7 +112,8 @@ Lesson decode_lesson(std::span<const std::byte> bytes, const LessonShape& shape,
 }
 
 Lesson decode_any_lesson(std::span<const std::byte> bytes, const ModelFileLimits& limits) {
-  return decode_lesson(bytes, shape_of(split(decode_container(bytes, limits), limits)), limits);
+  return decode_lesson(
+      bytes, shape_of(split(decode_container(MemorySource(bytes), limits), limits)), limits);
 }
 
 Lesson read_lesson(const std::filesystem::path& file, const LessonShape& shape,

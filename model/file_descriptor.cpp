@@ -32,7 +32,7 @@ std::size_t FileDescriptor::read(std::span<std::byte> out) {
   }
 }
 
-std::size_t FileDescriptor::read_at(std::uint64_t offset, std::span<std::byte> out) {
+std::size_t FileDescriptor::read_at(std::uint64_t offset, std::span<std::byte> out) const {
   for (;;) {
     const ssize_t count = ::pread(descriptor_, out.data(), out.size(), static_cast<off_t>(offset));
     if (count >= 0) return static_cast<std::size_t>(count);

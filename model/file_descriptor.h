@@ -17,7 +17,7 @@ class FileDescriptor {
 
   int get() const { return descriptor_; }      // for calls this class has no verb for
   std::size_t read(std::span<std::byte> out);  // 0 only at the end of the file
-  std::size_t read_at(std::uint64_t offset, std::span<std::byte> out);
+  std::size_t read_at(std::uint64_t offset, std::span<std::byte> out) const;  // as read()
   void write(std::span<const std::byte> bytes);
   void sync();
   void close();  // reports what a late write error would otherwise hide

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "model/decode_error.h"
-#include "model/sha256.h"
 #include "model/strict_json.h"
 
 namespace fedstill {
@@ -19,17 +18,17 @@ std::vector<std::byte> encode_container(std::map<std::string, std::string> metad
   return encode_safetensors(metadata, tensors);
 }
 
-Safetensors decode_container(std::span<const std::byte> bytes, const ModelFileLimits& limits) {
-  if (bytes.size() > limits.max_file_bytes) {
-    throw DecodeError("[model file] " + std::to_string(bytes.size()) + " bytes, limit " +
+Safetensors decode_container(const ByteSource& source, const ModelFileLimits& limits) {
+  if (source.size() > limits.max_file_bytes) {
+    throw DecodeError("[model file] " + std::to_string(source.size()) + " bytes, limit " +
                       std::to_string(limits.max_file_bytes));
   }
-  Safetensors file = decode_safetensors(bytes, {.max_header_bytes = limits.max_header_bytes,
-                                                .max_tensors = limits.max_tensors,
-                                                .max_elements = limits.graph.max_elements});
+  Safetensors file = decode_safetensors(source, {.max_header_bytes = limits.max_header_bytes,
+                                                 .max_tensors = limits.max_tensors,
+                                                 .max_elements = limits.graph.max_elements});
   const auto expected = file.metadata.extract(kHashKey);
   if (expected.empty()) return file;
-  const std::string found = sha256_hex(safetensors_data(bytes));
+  const std::string found = safetensors_data_hash(source);
   if (found != expected.mapped()) {
     throw DecodeError("[model file] the tensors are damaged: found data with sha256 " + found +
                       ", expected " + shown(expected.mapped()));

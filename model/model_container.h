@@ -20,6 +20,6 @@ std::vector<std::byte> encode_container(std::map<std::string, std::string> metad
 // Without that entry, as other writers leave it out, the bytes are taken as they are. The metadata
 // comes back without it. Throws DecodeError as decode_safetensors() does, and for more bytes than
 // the limit or other data than the hash is of.
-Safetensors decode_container(std::span<const std::byte> bytes, const ModelFileLimits& limits);
+Safetensors decode_container(const ByteSource& source, const ModelFileLimits& limits);
 
 }  // namespace fedstill

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "model/atomic_file.h"
+#include "model/byte_source.h"
 #include "model/decode_error.h"
 #include "model/graph_json.h"
 #include "model/model_container.h"
@@ -133,7 +134,11 @@ std::vector<std::byte> encode_model(const QuantizedGraph& graph) {
 }
 
 Graph decode_model(std::span<const std::byte> bytes, const ModelFileLimits& limits) {
-  Safetensors file = decode_container(bytes, limits);
+  return decode_model(MemorySource(bytes), limits);
+}
+
+Graph decode_model(const ByteSource& source, const ModelFileLimits& limits) {
+  Safetensors file = decode_container(source, limits);
   Graph graph = graph_of(file, limits, false);
   as_decode_error([&] {
     validate(graph, limits.graph);
@@ -144,7 +149,7 @@ Graph decode_model(std::span<const std::byte> bytes, const ModelFileLimits& limi
 
 QuantizedGraph decode_quantized_model(std::span<const std::byte> bytes,
                                       const ModelFileLimits& limits) {
-  Safetensors file = decode_container(bytes, limits);
+  Safetensors file = decode_container(MemorySource(bytes), limits);
   QuantizedGraph graph;
   quantization_from_json(require(file.metadata, kQuantizationKey), limits, graph);
   graph.weight_scales = take_scales(file.tensors);
@@ -158,8 +163,7 @@ void write_model(const std::filesystem::path& path, const Graph& graph) {
 }
 
 Graph read_model(const std::filesystem::path& path, const ModelFileLimits& limits) {
-  return decode_named(path,
-                      [&] { return decode_model(read_file(path, limits.max_file_bytes), limits); });
+  return decode_named(path, [&] { return decode_model(FileSource(path), limits); });
 }
 
 std::string model_hash(const Graph& graph) { return sha256_hex(encode_model(graph)); }

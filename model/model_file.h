@@ -12,6 +12,8 @@
 
 namespace fedstill {
 
+class ByteSource;
+
 // A model file is a safetensors file whose __metadata__ holds the graph as JSON (docs/formats.md).
 // Equal graphs give equal bytes, so the SHA-256 of the bytes names a model.
 struct ModelFileLimits {
@@ -26,7 +28,9 @@ std::vector<std::byte> encode_model(const QuantizedGraph& graph);
 
 // Every check of a hostile file: header length, JSON depth and duplicate keys, contiguous sorted
 // offsets, shape × size == range (overflow-checked), the hash of the data where the file names one,
-// then validate() and infer_shapes(). Throws DecodeError.
+// then validate() and infer_shapes(). Throws DecodeError, and what the source throws.
+// Of a source only the tensors come into memory.
+Graph decode_model(const ByteSource& source, const ModelFileLimits& limits = {});
 Graph decode_model(std::span<const std::byte> bytes, const ModelFileLimits& limits = {});
 QuantizedGraph decode_quantized_model(std::span<const std::byte> bytes,
                                       const ModelFileLimits& limits = {});

@@ -21,6 +21,7 @@ constexpr const char* kMetadata = "__metadata__";
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::size_t kAlignment = 64;  // of the first tensor: a cache line
 constexpr std::size_t kMaxTensorRank = 8;
+constexpr std::size_t kPieceBytes = std::size_t{1} << 18;  // that are hashed at once
 
 using Named = std::pair<const std::string, Tensor>;
 
@@ -132,41 +133,41 @@ std::map<std::string, std::string> decode_metadata(const Json& header) {
   return metadata;
 }
 
+// The data section begins at `begin` of the source.
 std::map<std::string, Tensor> decode_tensors(const std::vector<Entry>& entries,
-                                             std::span<const std::byte> data) {
+                                             const ByteSource& source, std::uint64_t begin) {
+  const std::uint64_t size = source.size() - begin;
   std::map<std::string, Tensor> tensors;
   std::uint64_t next = 0;
   for (const Entry& entry : entries) {
-    if (entry.begin != next || entry.end > data.size()) {
+    if (entry.begin != next || entry.end > size) {
       throw DecodeError("[safetensors] tensor '" + shown(entry.name) + "' lies at " +
                         std::to_string(entry.begin) + ".." + std::to_string(entry.end) +
                         ", expected begin " + std::to_string(next) + " and end within " +
-                        std::to_string(data.size()));
+                        std::to_string(size));
     }
     Tensor tensor(entry.dtype, entry.shape);
-    std::memcpy(tensor.bytes().data(), data.data() + entry.begin, tensor.bytes().size());
+    source.read(begin + entry.begin, tensor.bytes());
     tensors.emplace(entry.name, std::move(tensor));
     next = entry.end;
   }
-  if (next != data.size()) {
-    throw DecodeError("[safetensors] " + std::to_string(data.size() - next) +
+  if (next != size) {
+    throw DecodeError("[safetensors] " + std::to_string(size - next) +
                       " bytes after the last tensor");
   }
   return tensors;
 }
 
-std::size_t decode_header_length(std::span<const std::byte> bytes,
-                                 const SafetensorsLimits& limits) {
-  if (bytes.size() < kLengthBytes) {
-    throw DecodeError("[safetensors] file has " + std::to_string(bytes.size()) +
+std::size_t decode_header_length(const ByteSource& source, std::uint64_t max_header_bytes) {
+  if (source.size() < kLengthBytes) {
+    throw DecodeError("[safetensors] file has " + std::to_string(source.size()) +
                       " bytes, expected at least 8");
   }
   std::uint64_t length = 0;
-  std::memcpy(&length, bytes.data(), kLengthBytes);
-  if (length > limits.max_header_bytes || length > bytes.size() - kLengthBytes) {
+  source.read(0, std::as_writable_bytes(std::span(&length, 1)));
+  if (length > max_header_bytes || length > source.size() - kLengthBytes) {
     throw DecodeError("[safetensors] header length " + std::to_string(length) +
-                      " exceeds the limit " + std::to_string(limits.max_header_bytes) +
-                      " or the file");
+                      " exceeds the limit " + std::to_string(max_header_bytes) + " or the file");
   }
   return static_cast<std::size_t>(length);
 }
@@ -194,14 +195,18 @@ std::vector<std::byte> encode_safetensors(const std::map<std::string, std::strin
   return bytes;
 }
 
-Safetensors decode_safetensors(std::span<const std::byte> bytes, const SafetensorsLimits& limits) {
-  const std::size_t length = decode_header_length(bytes, limits);
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, length);
+Safetensors decode_safetensors(const ByteSource& source, const SafetensorsLimits& limits) {
+  std::string text(decode_header_length(source, limits.max_header_bytes), '\0');
+  source.read(kLengthBytes, std::as_writable_bytes(std::span(text)));
   if (!text.starts_with('{')) throw DecodeError("[safetensors] the header is not a JSON object");
   const Json header = parse_strict_json(text, kOrigin);
   return {.metadata = decode_metadata(header),
           .tensors =
-              decode_tensors(decode_entries(header, limits), bytes.subspan(kLengthBytes + length))};
+              decode_tensors(decode_entries(header, limits), source, kLengthBytes + text.size())};
+}
+
+Safetensors decode_safetensors(std::span<const std::byte> bytes, const SafetensorsLimits& limits) {
+  return decode_safetensors(MemorySource(bytes), limits);
 }
 
 std::string safetensors_data_hash(const std::map<std::string, Tensor>& tensors) {
@@ -210,9 +215,21 @@ std::string safetensors_data_hash(const std::map<std::string, Tensor>& tensors) 
   return hash.hex();
 }
 
-std::span<const std::byte> safetensors_data(std::span<const std::byte> bytes) {
-  const std::size_t length = decode_header_length(bytes, {.max_header_bytes = bytes.size()});
-  return bytes.subspan(kLengthBytes + length);
+std::uint64_t safetensors_data_offset(const ByteSource& source) {
+  return kLengthBytes + decode_header_length(source, source.size());
+}
+
+std::string safetensors_data_hash(const ByteSource& source) {
+  Sha256 hash;
+  std::vector<std::byte> piece(kPieceBytes);
+  for (std::uint64_t at = safetensors_data_offset(source); at < source.size();) {
+    const std::uint64_t count = std::min<std::uint64_t>(piece.size(), source.size() - at);
+    const std::span<std::byte> bytes = std::span(piece).first(static_cast<std::size_t>(count));
+    source.read(at, bytes);
+    hash.update(bytes);
+    at += count;
+  }
+  return hash.hex();
 }
 
 }  // namespace fedstill

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "model/byte_source.h"
 #include "model/tensor.h"
 
 namespace fedstill {
@@ -31,13 +32,18 @@ struct SafetensorsLimits {
 std::vector<std::byte> encode_safetensors(const std::map<std::string, std::string>& metadata,
                                           const std::map<std::string, Tensor>& tensors);
 
-// Throws DecodeError unless every byte of the file is accounted for exactly once.
+// Throws DecodeError unless every byte of the file is accounted for exactly once. Of a source only
+// the tensors come into memory.
+Safetensors decode_safetensors(const ByteSource& source, const SafetensorsLimits& limits = {});
 Safetensors decode_safetensors(std::span<const std::byte> bytes,
                                const SafetensorsLimits& limits = {});
 
-// SHA-256 of the data section that encode_safetensors() writes for these tensors, and the data
-// section of a file. Requires: decode_safetensors() has read it.
+// SHA-256 of the data section that encode_safetensors() writes for these tensors.
 std::string safetensors_data_hash(const std::map<std::string, Tensor>& tensors);
-std::span<const std::byte> safetensors_data(std::span<const std::byte> bytes);
+
+// Where the data section of a file begins, and its SHA-256. Requires: decode_safetensors() has read
+// it.
+std::uint64_t safetensors_data_offset(const ByteSource& source);
+std::string safetensors_data_hash(const ByteSource& source);
 
 }  // namespace fedstill

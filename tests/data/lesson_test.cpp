@@ -33,7 +33,8 @@ std::string refusal(const std::vector<std::byte>& bytes, const LessonShape& shap
 }
 // A file that our writer would not write.
 std::vector<std::byte> changed(const std::function<void(Safetensors&)>& change) {
-  Safetensors file = decode_container(encode_lesson(some_lesson(), some_shape()), {});
+  const auto bytes = encode_lesson(some_lesson(), some_shape());
+  Safetensors file = decode_container(MemorySource(bytes), {});
   change(file);
   return encode_container(file.metadata, file.tensors);
 }
@@ -78,7 +79,7 @@ TEST(Lesson, EveryTruncationAndLeftOverByteIsRefused) {
 
 TEST(Lesson, AFlippedByteIsRefusedOrAnotherLesson) {
   const auto good = encode_lesson(some_lesson(), some_shape());
-  const std::size_t data_begin = good.size() - safetensors_data(good).size();
+  const std::size_t data_begin = safetensors_data_offset(MemorySource(good));
   for (std::size_t at = 0; at < good.size(); at += at < 2500 ? 1 : 41) {
     auto bytes = good;
     bytes[at] ^= std::byte{0x41};
