@@ -8,7 +8,10 @@ import pathlib
 import struct
 import sys
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError as error:
+    sys.exit(f"{error}; ./check puts NumPy into .deps/oracles: PYTHONPATH=.deps/oracles {sys.argv[0]}")
 
 CLIP = 5
 LABELS = np.frombuffer(gzip.open("/usr/share/datasets/fashion-mnist/t10k-labels-idx1-ubyte.gz").read(), np.uint8, offset=8)

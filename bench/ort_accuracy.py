@@ -11,8 +11,11 @@ import tempfile
 import time
 import zipfile
 
-import numpy as np
-import onnxruntime as ort
+try:
+    import numpy as np
+    import onnxruntime as ort
+except ImportError as error:
+    sys.exit(f"{error}; ./check puts NumPy and ONNX Runtime into .deps/oracles: PYTHONPATH=.deps/oracles {sys.argv[0]}")
 
 DATA = "/usr/share/datasets/fashion-mnist/t10k-"
 

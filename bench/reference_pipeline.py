@@ -3,11 +3,15 @@
 
 Usage: reference_pipeline.py [--seed 0] [--split dirichlet|shards|iid] [--threads 2] [--json]
 Needs PyTorch and NumPy, and Fashion-MNIST (Debian package dataset-fashion-mnist)."""
-import argparse, gzip, json, time
-import numpy as np
-import torch
-import torch.nn as nn
-import torch.nn.functional as F
+import argparse, gzip, json, sys, time
+
+try:
+    import numpy as np
+    import torch
+    import torch.nn as nn
+    import torch.nn.functional as F
+except ImportError as error:
+    sys.exit(f"{error}; needs a Python with PyTorch and NumPy (python3 -m pip install torch numpy); NumPy alone is in .deps/oracles after ./check: PYTHONPATH=.deps/oracles {sys.argv[0]}")
 
 FOLDER = "/usr/share/datasets/fashion-mnist/"
 
