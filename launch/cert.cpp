@@ -5,6 +5,7 @@
 
 #include "launch/certificates/authority.h"
 #include "launch/certificates/site.h"
+#include "launch/counted.h"
 #include "launch/outside_text.h"
 
 namespace fedstill {
@@ -53,7 +54,7 @@ json install(const CertCommand& c) {
 
 json revoke_all(const CertCommand& c) {
   const auto prints = revoke(c.folder, c.file.string());
-  json done{{"done", std::to_string(prints.size()) + " certificates revoked"}, {"revoked", prints}};
+  json done{{"done", counted(std::ssize(prints), "certificate") + " revoked"}, {"revoked", prints}};
   done["next"] = "give " + (c.folder / "revoked.txt").string() +
                  " to the coordinator: it is re-read while it runs";
   return done;

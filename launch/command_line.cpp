@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "launch/bench/command_line_bench.h"
+#include "launch/command_examples.h"
 #include "launch/command_line_options.h"
 #include "launch/command_line_sites.h"
 #include "launch/command_outline.h"
@@ -21,17 +22,6 @@ constexpr const char* kDescription =
     "fedstill: many sites train models of different architectures on their own images; their "
     "opinions on shared unlabeled images become soft labels, a student, and a small 8-bit file.";
 
-constexpr const char* kFooter = R"(Examples:
-  fedstill simulate                                   the default job on Fashion-MNIST
-  fedstill simulate --set clients.alpha=1 --seed 1    the same, less uneven
-  fedstill inspect runs/NAME/student.safetensors
-  fedstill predict runs/NAME/bundle.fsb shirt.png
-
-Exit codes: 0 done, 2 usage, 3 job or setting, 4 input missing or wrong, 5 damaged file,
-            6 disk or permission, 7 the gate refused the bundle, 8 training diverged, 9 interrupted (resumable),
-            10 a certificate or the other side refused, 11 the other side cannot be reached,
-            12 too few clients uploaded in time, 13 the GPU cannot be used, 70 bug)";
-
 struct Commands {
   SimulateCommand simulate;
   FedAvgCommand fedavg;
@@ -45,11 +35,10 @@ struct Commands {
   VersionCommand version;
 };
 
-void add_run_options(CLI::App& app, SimulateCommand& c) {
+// What job it is, and how it is run.
+void add_job_options(CLI::App& app, SimulateCommand& c) {
   app.add_option("job", c.job, "job file (TOML); without one the preset is run");
   add_preset(app, c.preset);
-  app.add_option("--run", c.run, "folder of this run (default: runs/<date>-<time>)");
-  app.add_option("--resume", c.resume, "go on with the run in this folder");
   app.add_option(
       "--workers", c.workers,
       "short for --set run.workers=N: cores that train clients and ask teachers; 0: all");
@@ -61,6 +50,12 @@ void add_run_options(CLI::App& app, SimulateCommand& c) {
   add_json(app, c.json);
 }
 
+void add_run_options(CLI::App& app, SimulateCommand& c) {
+  app.add_option("--run", c.run, "folder of this run (default: runs/<date>-<time>)");
+  app.add_option("--resume", c.resume, "go on with the run in this folder");
+  add_job_options(app, c);
+}
+
 void add_simulate(CLI::App& root, SimulateCommand& c) {
   CLI::App& app = *root.add_subcommand("simulate", "run a whole job on this machine");
   add_run_options(app, c);
@@ -68,52 +63,28 @@ void add_simulate(CLI::App& root, SimulateCommand& c) {
   app.add_option("--clients-from", c.clients_from,
                  "take the trained clients and their predictions from another run with the same "
                  "data, clients and seed");
-  app.footer(R"(Examples:
-  fedstill simulate --print-job > job.toml     a commented job file to edit
-  fedstill simulate job.toml --run runs/first
-  fedstill simulate --resume runs/first        after Ctrl-C or a kill: ends with the same student
-  fedstill simulate --set clients.models=cnn3,resnet8 --set clients.split=shards --seed 2)");
 }
 
 void add_fedavg(CLI::App& root, FedAvgCommand& c) {
   CLI::App& app = *root.add_subcommand(
       "fedavg", "average the weights of a job's clients instead of distilling, to compare");
   add_run_options(app, c);
-  app.footer(R"(Examples:
-  fedstill fedavg                              the default job's data and clients
-  fedstill fedavg job.toml --set averaging.model=resnet8 --set averaging.rounds=50
-  fedstill fedavg --set clients.count=1000 --set clients.minimum=5 --set averaging.per_round=20
-  mpirun -np 4 fedstill fedavg job.toml        on ranks: the same model
-  fedstill fedavg --resume runs/first          after Ctrl-C or a kill: ends with the same model)");
 }
 
 void add_mpi(CLI::App& root, MpiCommand& c) {
   CLI::App& app = *root.add_subcommand("mpi", "run a whole job on the ranks of mpirun or Slurm");
-  app.add_option("job", c.job, "job file (TOML); without one the preset is run");
-  add_preset(app, c.preset);
   app.add_option("--run", c.run,
                  "folder of this run, on rank 0 (default: runs/<date>-<time>); the same again goes "
                  "on with it");
+  add_job_options(app, c);
   add_device(app, c.device);
-  add_assignments(app, c.assignments);
-  add_quiet(app, c.quiet);
-  add_json(app, c.json);
-  app.footer(R"(Examples:
-  mpirun -np 8 fedstill mpi job.toml --run /shared/runs/first
-  mpirun -np 4 fedstill mpi --set distillation.ranks=1    the student of one process, bit by bit)");
 }
 
 void add_inspect(CLI::App& root, InspectCommand& c) {
   CLI::App& app = *root.add_subcommand("inspect", "show what is in a file that fedstill wrote");
-  app.add_option("file", c.file, "the file, or the folder of a finished run for its report")
+  app.add_option("file", c.file, "the file, or the folder of a run: its report, or how far it is")
       ->required();
   add_json(app, c.json);
-  app.footer(
-      R"(What is read: models and lessons (.safetensors), bundles, ONNX files, splits, prediction
-caches, predictions files, checkpoints, reports, results of fedavg, jobs, events, metrics, audit logs.
-
-Example:
-  fedstill inspect runs/first/bundle.fsb)");
 }
 
 void add_predict(CLI::App& root, PredictCommand& c) {
@@ -121,7 +92,6 @@ void add_predict(CLI::App& root, PredictCommand& c) {
   app.add_option("bundle", c.bundle, "bundle.fsb of a run")->required();
   app.add_option("images", c.images, "PNG files or IDX image files (plain or gzip)")->required();
   add_json(app, c.json);
-  app.footer("Example:\n  fedstill predict runs/first/bundle.fsb shirt.png boot.png");
 }
 
 void add_evaluate(CLI::App& root, EvaluateCommand& c) {
@@ -132,10 +102,6 @@ void add_evaluate(CLI::App& root, EvaluateCommand& c) {
       "source, as data.source in a job (default: that of the file's run, else fashion-mnist)");
   add_device(app, c.device);
   add_json(app, c.json);
-  app.footer(
-      "Examples:\n  fedstill evaluate runs/first/bundle.fsb\n  fedstill evaluate "
-      "student.safetensors --data fashion-mnist\n\nA model file is normalised as the run that it "
-      "lies in was; away from its run, as the training images of --data are, with a warning.");
 }
 
 // CLI11 takes a number beyond 64 bits for the last one that fits.
@@ -157,7 +123,6 @@ void refuse_overflow(CLI::App& app) {
 
 void add_all(CLI::App& root, Commands& c) {
   root.require_subcommand(0, 1);
-  root.footer(kFooter);
   add_simulate(root, c.simulate);
   add_fedavg(root, c.fedavg);
   add_mpi(root, c.mpi);
@@ -168,12 +133,9 @@ void add_all(CLI::App& root, Commands& c) {
   add_bench_commands(root, c.bench);
   CLI::App& completion = *root.add_subcommand("completion", "shell completion script");
   completion.add_option("shell", c.completion.shell, "bash, zsh or fish")->required();
-  completion.footer(
-      "Example:\n  source <(fedstill completion bash)\n\nThe script completes the word fedstill: "
-      "the "
-      "program has to be on PATH.");
   CLI::App& version = *root.add_subcommand("version", "version of fedstill and its libraries");
   add_json(version, c.version.json);
+  add_examples(root);
   refuse_overflow(root);
 }
 

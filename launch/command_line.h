@@ -22,12 +22,7 @@ struct SimulateCommand {
   bool print_job = false, quiet = false, json = false;
 };
 struct FedAvgCommand : SimulateCommand {};  // the same options; clients_from stays empty
-struct MpiCommand {
-  std::filesystem::path job, run;
-  std::string preset = "quick", device;
-  std::vector<std::string> assignments;
-  bool quiet = false, json = false;
-};
+struct MpiCommand : SimulateCommand {};     // clients_from and resume stay empty
 struct InspectCommand {
   std::filesystem::path file;
   bool json = false;

@@ -58,11 +58,6 @@ void add_cert(CLI::App& root, CertCommand& c) {
   app.require_subcommand(1);
   add_authority_actions(app, c);
   add_site_actions(app, c);
-  app.footer(R"(Example, with the authority and one site on one machine:
-  fedstill cert init authority
-  fedstill cert request hospital-a --name hospital-a
-  fedstill cert sign authority hospital-a/site.csr --out hospital-a.crt
-  fedstill cert install hospital-a hospital-a.crt authority/ca.crt)");
 }
 
 template <typename Asking>
@@ -105,9 +100,6 @@ void add_coordinator(CLI::App& root, CoordinatorCommand& c) {
   add_assignments(app, c.assignments);
   add_quiet(app, c.quiet);
   add_json(app, c.json);
-  app.footer(
-      "Example:\n  fedstill coordinator job.toml --state state --identity hub --listen "
-      "0.0.0.0:7443\n\nStopped or killed, it goes on with the same --state.");
 }
 
 void add_client(CLI::App& root, ClientCommand& c) {
@@ -129,9 +121,6 @@ void add_client(CLI::App& root, ClientCommand& c) {
   add_log(app, c.log, c.log_level);
   add_quiet(app, c.quiet);
   add_json(app, c.json);
-  app.footer(
-      "Example:\n  fedstill client --coordinator hub.example:7443 --identity hospital-a --data "
-      "idx:images --model resnet8 --state state");
 }
 
 void add_preflight(CLI::App& root, PreflightCommand& c) {
@@ -196,7 +185,6 @@ void add_shards(CLI::App& root, ShardsCommand& c) {
   app.add_option("--out", c.out, "folder for the clients' folders")->required();
   add_assignments(app, c.assignments);
   add_json(app, c.json);
-  app.footer("Example:\n  fedstill shards job.toml --out sites");
 }
 
 }  // namespace

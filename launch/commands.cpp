@@ -63,6 +63,10 @@ void run(const FedAvgCommand& command) {
 }
 
 void run(const MpiCommand& command) {
+  if (command.print_job) {
+    if (started_rank() == 0) print_job(effective_job(command), command.json);
+    return;
+  }
   Progress progress(std::cerr, terminal_progress(command.quiet));
   nlohmann::json report = run_on_ranks(command, progress, stop_at_signals());
   if (report.is_null()) return;  // rank 0 tells
@@ -166,13 +170,11 @@ void run(const CompletionCommand& command) { std::cout << completion_script(comm
 
 void run(const VersionCommand& command) {
   const nlohmann::json versions = versions_json();
-  if (command.json) {
-    std::cout << json_text(versions, 1) << "\n";
-    return;
-  }
+  std::string text;
   for (const auto& [name, version] : versions.items()) {
-    std::cout << name << " " << version.get<std::string>() << "\n";
+    text += name + " " + version.get<std::string>() + "\n";
   }
+  print(versions, text, command.json);
 }
 
 void run(const HelpCommand& command) { std::cout << command.text; }

@@ -10,9 +10,10 @@
 #include "compression/edge/bundle.h"
 #include "compression/edge/classify.h"
 #include "data/data_error.h"
-#include "data/readers.h"
 #include "data/whole_view.h"
 #include "launch/advice.h"
+#include "launch/counted.h"
+#include "launch/evaluation_data.h"
 #include "launch/file_kind.h"
 #include "launch/input.h"
 #include "launch/job_file.h"
@@ -33,18 +34,29 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-constexpr int kFoldersUp = 3;  // a client's update lies in RUN/clients/NAME
+constexpr int kFoldersUp = 5;  // a client's update may lie in RUN/rounds/N/clients/NAME
 constexpr std::size_t kMaxAveragedBytes = std::size_t{64} << 20;
 constexpr const char* kWhichData =
     "--data SOURCE names the images, as data.source in the job.toml of the run";
 
-// The nearest folder above the file that holds this; nothing if none does.
-std::optional<fs::path> above(const fs::path& file, const char* name) {
+// The folder of the run that the file lies in; nothing where it lies in none. Somebody's job file
+// above it makes no run.
+std::optional<fs::path> run_above(const fs::path& file) {
   fs::path folder = fs::absolute(file).parent_path();
   for (int i = 0; i < kFoldersUp; ++i, folder = folder.parent_path()) {
-    if (fs::exists(folder / name)) return folder / name;
+    if (is_run_folder(folder)) return folder;
   }
   return std::nullopt;
+}
+
+// The nearest of this name between the file and the folder of its run.
+std::optional<fs::path> in_run_of(const fs::path& file, const char* name) {
+  const auto run = run_above(file);
+  if (!run) return std::nullopt;
+  for (fs::path folder = fs::absolute(file).parent_path();; folder = folder.parent_path()) {
+    if (fs::exists(folder / name)) return folder / name;
+    if (folder == *run) return std::nullopt;
+  }
 }
 
 void check_fits(const Graph& graph, std::int64_t classes, const Dataset& test,
@@ -57,8 +69,8 @@ void check_fits(const Graph& graph, std::int64_t classes, const Dataset& test,
                              kWhichData);
   }
   if (classes != test.classes()) {
-    throw Advised<DataError>("[evaluate] the model has " + std::to_string(classes) + " classes, " +
-                                 source + " has " + std::to_string(test.classes()),
+    throw Advised<DataError>("[evaluate] the model has " + counted(classes, "class", "classes") +
+                                 ", " + source + " has " + std::to_string(test.classes()),
                              kWhichData);
   }
 }
@@ -105,10 +117,10 @@ std::optional<Normalisation> normalisation_of_averaging(const fs::path& path) {
 // As the run that the model lies in normalised its images, if it lies in one.
 std::optional<Normalisation> normalisation_beside(const fs::path& model, const Dataset& train) {
   std::optional<Normalisation> found;
-  if (const auto file = above(model, "bundle.fsb")) {
+  if (const auto file = in_run_of(model, "bundle.fsb")) {
     const EdgeBundle bundle = read_bundle(*file);
     found = {bundle.mean, bundle.deviation};
-  } else if (const auto result = above(model, "fedavg.json")) {
+  } else if (const auto result = in_run_of(model, "fedavg.json")) {
     found = normalisation_of_averaging(*result);
   }
   const auto channels = static_cast<std::size_t>(train.images->shape.channels);
@@ -118,10 +130,10 @@ std::optional<Normalisation> normalisation_beside(const fs::path& model, const D
 
 // The source whose images the run was made with that the file lies in.
 std::string source_beside(const fs::path& model) {
-  const auto job_file = above(model, "job.toml");
-  if (!job_file) return "fashion-mnist";
+  const auto run = run_above(model);
+  if (!run) return "fashion-mnist";
   Job job;
-  apply_job_file(job, *job_file);
+  apply_job_file(job, *run / "job.toml");
   return job.data.source;
 }
 
@@ -134,23 +146,25 @@ std::int64_t classes_of(const Graph& graph, const fs::path& path) {
   const SampleShape shape = infer_shapes(graph)[static_cast<std::size_t>(logits->second)];
   if (shape.size() != 1) {
     throw Advised<DecodeError>("[evaluate] " + path.string() + ": \"logits\" has " +
-                                   std::to_string(shape.size()) + " dimensions, expected 1",
+                                   counted(std::ssize(shape), "dimension") + ", expected 1",
                                "");
   }
   return shape.front();
 }
 
-std::vector<std::int64_t> of_model(const fs::path& path, const TrainTest& data,
-                                   const std::string& source, const Normalisation& normalisation,
-                                   at::Device device) {
-  const Graph graph = read_model(path);
-  check_fits(graph, classes_of(graph, path), data.test, source);
+std::vector<std::int64_t> of_model(const Graph& graph, const ImageView& images,
+                                   const Normalisation& normalisation, at::Device device) {
   const std::vector<std::string> outputs{"logits"};
   set_thread_count(usable_cores());
-  const auto scores =
-      predict(graph, outputs, whole(data.test.images), normalisation, {.device = device});
+  const auto scores = predict(graph, outputs, images, normalisation, {.device = device});
   const at::Tensor top = scores.front().argmax(1).contiguous();
   return {top.const_data_ptr<std::int64_t>(), top.const_data_ptr<std::int64_t>() + top.numel()};
+}
+
+std::vector<std::string> numbers_to(std::int64_t end) {
+  std::vector<std::string> out;
+  for (std::int64_t i = 0; i < end; ++i) out.push_back(std::to_string(i));
+  return out;
 }
 
 json score(const std::vector<std::int64_t>& found, const Dataset& test) {
@@ -176,24 +190,30 @@ json score(const std::vector<std::int64_t>& found, const Dataset& test) {
           {"per_class", per_class}};
 }
 
-json evaluate_bundle(const fs::path& path, const TrainTest& data, const std::string& source) {
+json evaluate_bundle(const fs::path& path, EvaluationData data) {
   const EdgeBundle bundle = read_bundle(path);
-  json out = score(of_bundle(bundle, path, data.test, source), data.test);
+  name_classes(data, bundle.class_names);
+  const Dataset& test = data.sets.test;
+  json out = score(of_bundle(bundle, path, test, data.source), test);
   out["normalisation"] = "bundle";
-  const std::string warning = find_other_classes(bundle, data.test, source);
+  const std::string warning = find_other_classes(bundle, test, data.source);
   if (!warning.empty()) out["warning"] = warning;
   return out;
 }
 
-json evaluate_model(const fs::path& path, const TrainTest& data, const std::string& source,
-                    const std::string& device) {
-  const auto beside = normalisation_beside(path, data.train);
-  const Normalisation used = beside ? *beside : measure_normalisation(whole(data.train.images));
-  json out = score(of_model(path, data, source, used, open_device(device)), data.test);
+json evaluate_model(const fs::path& path, EvaluationData data, const std::string& device) {
+  const auto& [train, test] = data.sets;
+  const auto beside = normalisation_beside(path, train);
+  const Normalisation used = beside ? *beside : measure_normalisation(whole(train.images));
+  const Graph graph = read_model(path);
+  const std::int64_t classes = classes_of(graph, path);
+  name_classes(data, numbers_to(classes));
+  check_fits(graph, classes, test, data.source);
+  json out = score(of_model(graph, whole(test.images), used, open_device(device)), test);
   out["normalisation"] = beside ? "run" : "measured";
   if (!beside) {
     out["warning"] = "found no bundle.fsb or fedavg.json of the run that made " + path.string() +
-                     ": its images are normalised as the training images of " + source +
+                     ": its images are normalised as the training images of " + data.source +
                      " are, which need not be as the run did";
   }
   return out;
@@ -213,9 +233,11 @@ json evaluate_file(const fs::path& model, const std::string& asked, const std::s
                                "model.safetensors");
   }
   const std::string source = asked.empty() ? source_beside(model) : asked;
-  const TrainTest data = read_source(source);
-  json out = is_bundle ? evaluate_bundle(model, data, source)
-                       : evaluate_model(model, data, source, device);
+  EvaluationData data = read_evaluation_data(source);
+  const bool is_own = data.is_own;
+  json out = is_bundle ? evaluate_bundle(model, std::move(data))
+                       : evaluate_model(model, std::move(data), device);
+  out["part"] = is_own ? "own" : "test";
   out["model"] = model.string();
   out["kind"] = is_bundle ? "bundle" : "model";
   out["data"] = source;
@@ -231,9 +253,12 @@ std::string evaluation_text(const json& evaluation) {
                   printable(c.at("name")).c_str());
     out += text;
   }
-  std::snprintf(text, sizeof(text), "%6.2f %%  of %s test images of ",
-                100.0 * evaluation.at("test_accuracy").get<double>(),
-                std::to_string(evaluation.at("images").get<std::int64_t>()).c_str());
+  const bool is_own = evaluation.value("part", "test") == "own";
+  std::snprintf(
+      text, sizeof(text), "%6.2f %%  of %s of ",
+      100.0 * evaluation.at("test_accuracy").get<double>(),
+      counted(evaluation.at("images").get<std::int64_t>(), is_own ? "own image" : "test image")
+          .c_str());
   return out + text + printable(evaluation.at("data")) + "\n";
 }
 

@@ -11,6 +11,7 @@
 
 #include "averaging/client_shards.h"
 #include "averaging/fedavg.h"
+#include "launch/counted.h"
 #include "launch/event_log.h"
 #include "launch/fedavg_model.h"
 #include "launch/finished_result.h"
@@ -133,9 +134,9 @@ class Baseline {
         {{.name = settings_.model, .note = "", .total = settings_.rounds * round_images()}});
     run_.progress.advance(0, done() * round_images());
     run_fedavg(weights_, *model_.engine, shards_of(material_.split), options());
-    run_.progress.finish(0, grouped(done()) + " rounds");
+    run_.progress.finish(0, counted(done(), "round"));
     run_.progress.end_stage(percent(rounds_.back().at("test_accuracy")) + " % right after " +
-                            grouped(done()) + " rounds");
+                            counted(done(), "round"));
   }
 
   // The round counts when its state is written; what a kill leaves before that is done again.
@@ -185,8 +186,8 @@ class Baseline {
     for (const json& round : rounds_) {
       test.points.push_back({round.at("round"), 100.0 * round.at("test_accuracy").get<double>()});
     }
-    return draw({.title = "FedAvg, " + settings_.model + ", " + grouped(run_.job.clients.count) +
-                          " clients, " + run_.job.clients.split,
+    return draw({.title = "FedAvg, " + settings_.model + ", " +
+                          counted(run_.job.clients.count, "client") + ", " + run_.job.clients.split,
                  .x = "rounds",
                  .y = "% right",
                  .x_end = static_cast<double>(settings_.rounds),
@@ -242,8 +243,8 @@ json fedavg(const FedAvgCommand& command, Progress& progress, std::atomic<bool>&
 std::string fedavg_text(const json& result) {
   const auto& averaged = result.at("averaged");
   std::array<char, 128> line{};
-  std::snprintf(line.data(), line.size(), "\nFedAvg, %s rounds: %.2f %% of the test images right\n",
-                grouped(std::ssize(result.at("rounds"))).c_str(),
+  std::snprintf(line.data(), line.size(), "\nFedAvg, %s: %.2f %% of the test images right\n",
+                counted(std::ssize(result.at("rounds")), "round").c_str(),
                 100.0 * averaged.at("test_accuracy").get<double>());
   return line.data() + printable(averaged.at("architecture")) + ", " +
          grouped(averaged.at("parameters")) + " parameters, peak memory " +

@@ -10,6 +10,7 @@
 #include "data/predictions_file.h"
 #include "data/split.h"
 #include "launch/advice.h"
+#include "launch/counted.h"
 #include "launch/fedavg.h"
 #include "launch/file_kind.h"
 #include "launch/input.h"
@@ -74,8 +75,9 @@ Inspection lesson(const fs::path& path) {
   char bits[64];
   std::snprintf(bits, sizeof(bits), "%.2f of %.2f bits", entropy,
                 std::log2(static_cast<double>(classes)));
-  out.text += "soft labels of " + grouped(static_cast<std::int64_t>(images)) + " images, " +
-              std::to_string(classes) + " classes, mean entropy " + bits + "\n";
+  out.text += "soft labels of " + counted(static_cast<std::int64_t>(images), "image") + ", " +
+              counted(static_cast<std::int64_t>(classes), "class", "classes") + ", mean entropy " +
+              bits + "\n";
   return out;
 }
 
@@ -131,8 +133,9 @@ Inspection cache(const fs::path& path) {
            {"samples", key.samples},
            {"classes", key.classes},
            {"clients", clients}},
-          text_table(rows) + grouped(key.samples) + " images, " + std::to_string(key.classes) +
-              " classes, images " + printable(key.images) + "\n"};
+          text_table(rows) + counted(key.samples, "image") + ", " +
+              counted(key.classes, "class", "classes") + ", images " + printable(key.images) +
+              "\n"};
 }
 
 Inspection checkpoint(const fs::path& path) {
@@ -151,9 +154,9 @@ Inspection checkpoint(const fs::path& path) {
            {"images", c.place.images},
            {"loss_curve", c.place.epoch_losses},
            {"tensors", c.tensors.size()}},
-          text_table(rows) + std::to_string(c.place.epoch_losses.size()) + " epochs done, " +
-              std::to_string(c.place.steps_done) + " steps, " + std::to_string(c.tensors.size()) +
-              " tensors\n"};
+          text_table(rows) + counted(std::ssize(c.place.epoch_losses), "epoch") + " done, " +
+              counted(c.place.steps_done, "step") + ", " +
+              counted(std::ssize(c.tensors), "tensor") + "\n"};
 }
 
 // A result as the command that made it tells it.
@@ -173,14 +176,14 @@ Inspection job(const fs::path& path) {
   Job found;
   apply_job_file(found, path);
   return {{{"job", job_json(found)}, {"job_hash", job_hash(found)}},
-          grouped(found.clients.count) + " clients on " + printable(found.data.source) +
+          counted(found.clients.count, "client") + " on " + printable(found.data.source) +
               ", job hash " + job_hash(found) + "\n"};
 }
 
-Inspection lines(const fs::path& path, std::int64_t heading, const char* what) {
+Inspection lines(const fs::path& path, std::int64_t heading, const char* one, const char* what) {
   const auto bytes = read_file(path, kMaxBytes);
   const std::int64_t count = std::count(bytes.begin(), bytes.end(), std::byte{'\n'}) - heading;
-  return {{{"lines", count}}, grouped(count) + " " + what + "\n"};
+  return {{{"lines", count}}, counted(count, one) + what + "\n"};
 }
 
 Inspection audit(const fs::path& path) {
@@ -195,8 +198,8 @@ Inspection said(const fs::path& path) {
     const PredictionsShape shape = decode_predictions_shape(bytes);
     decode_predictions(bytes, shape);  // what its reader would refuse
     return {{{"pool", shape.pool_hash}, {"samples", shape.samples}, {"classes", shape.classes}},
-            grouped(shape.samples) + " images, " + std::to_string(shape.classes) +
-                " classes, pool " + printable(shape.pool_hash) + "\n"};
+            counted(shape.samples, "image") + ", " + counted(shape.classes, "class", "classes") +
+                ", pool " + printable(shape.pool_hash) + "\n"};
   });
 }
 
@@ -230,9 +233,9 @@ Inspection contents(const fs::path& path, FileKind kind) {
     case FileKind::kJob:
       return job(path);
     case FileKind::kEvents:
-      return lines(path, 0, "events, one JSON object a line");
+      return lines(path, 0, "event", ", one JSON object a line");
     case FileKind::kMetrics:
-      return lines(path, 1, "rows, one for each epoch");
+      return lines(path, 1, "row", ", one for each epoch");
     case FileKind::kAudit:
       return audit(path);
     case FileKind::kSaid:
@@ -256,7 +259,9 @@ Inspection inspect_report(std::string_view text, const std::string& origin) {
 
 Inspection inspect(const fs::path& path) {
   std::error_code ignored;
-  const fs::path file = fs::is_directory(path, ignored) ? result_of_run(path) : path;
+  const auto given = fs::is_directory(path, ignored) ? result_of_run(path) : std::optional(path);
+  if (!given) return inspect_unfinished(path);
+  const fs::path& file = *given;
   require_file(file);
   const FileKind kind = file_kind(file);
   Inspection out = contents(file, kind);

@@ -1,18 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
-namespace fedstill {
+#include "launch/job_error.h"
 
-// A job file, a flag or a combination of settings is wrong. The message says where, what was found
-// and what was expected.
-class JobError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
+namespace fedstill {
 
 // Everything one run is made of: the sections and keys of a job file (docs/job.md). The meaning and
 // the range of every key are in settings.cpp.
@@ -33,19 +27,16 @@ struct Job {
     std::int64_t epochs = 10, min_steps = 200, batch = 64;
     double learning_rate = 0.05;
     std::int64_t warm_up_steps = 50;
-    double weight_decay = 1e-4;
-    double clip_norm = 2.0;
+    double weight_decay = 1e-4, clip_norm = 2.0;
     std::int64_t crop_padding = 0;
     bool flip = false;
     double erase = 0.0;
-    std::int64_t liars = 0;
-    std::int64_t threads = 1;
+    std::int64_t liars = 0, threads = 1;
   } clients;
 
   struct Head {
     std::string form = "pixels";
-    std::int64_t steps = 600;
-    std::int64_t batch = 128;
+    std::int64_t steps = 600, batch = 128;
     double learning_rate = 3e-3;
     double weight_decay = 1e-4;
     double dropout = 0.2;
@@ -100,8 +91,7 @@ struct Job {
   } ranks;
 
   struct Compression {
-    std::string scheme = "w8a8";
-    std::string calibration = "minimum-error";
+    std::string scheme = "w8a8", calibration = "minimum-error";
     double percentile = 99.99;
     std::int64_t images = 1024;
     double minimum_agreement = 0.97;

@@ -24,6 +24,14 @@ void check_device(const std::string& name) {
   }
 }
 
+// A default that asks for more than there is means all there are; who asks for that many is told.
+void check_at_most(const std::string& key, std::int64_t asked, std::int64_t preset,
+                   const std::string& of, std::int64_t there) {
+  if (asked <= there || asked == preset) return;
+  contradiction(key + " = " + std::to_string(asked) + ", but " + of + " is " +
+                std::to_string(there));
+}
+
 // Whether it is there shows when it is read.
 void check_source(const std::string& source) {
   constexpr std::array<std::string_view, 5> kKinds{"fashion-mnist", "mnist", "idx", "cifar10",
@@ -66,6 +74,10 @@ void check_job(const Job& job) {
                   std::to_string(job.distillation.batch * job.distillation.accumulate) +
                   ", but data.pool has only " + std::to_string(job.data.pool) + " images");
   }
+  const Job preset;
+  check_at_most("round.minimum", job.round.minimum, preset.round.minimum, "clients.count", c.count);
+  check_at_most("compression.images", job.compression.images, preset.compression.images,
+                "data.pool", job.data.pool);
   if (job.head.batch % 2 != 0) {
     contradiction("head.batch = " + std::to_string(job.head.batch) +
                   ", expected an even number: half own images, half pool");

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "launch/counted.h"
 #include "launch/finished_result.h"
 #include "launch/job_file.h"
 #include "launch/machine.h"
@@ -82,7 +83,9 @@ std::string line(const char* name, const json& accuracy, const std::string& note
 std::string silent_clients(const json& report) {
   const auto silent = static_cast<std::int64_t>(report.at("clients").size()) -
                       report.at("ensemble").at("measured_clients").get<std::int64_t>();
-  return silent == 0 ? "" : ", without " + std::to_string(silent) + " that keep their model";
+  if (silent == 0) return "";
+  return ", without " + std::to_string(silent) + " that " +
+         (silent == 1 ? "keeps its" : "keep their") + " model";
 }
 
 // Of those whose model was here to be asked.
@@ -95,11 +98,21 @@ json best_client(const json& clients) {
   return best;
 }
 
+// What the figures of the ensemble on the test images leave out; nothing where they leave out none.
+json note_on_ensemble(const Teaching& teaching) {
+  const std::int64_t all = std::ssize(teaching.client_accuracy), asked = measured(teaching);
+  if (asked == all) return nullptr;
+  return "on the test images the ensemble is that of " + std::to_string(asked) + " of " +
+         counted(all, "client") +
+         ": who sent predictions instead of a model spoke of the pool alone";
+}
+
 json ensemble_json(const Run& run, const Teaching& teaching) {
   return {{"rule", run.job.aggregation.rule},
           {"pool_accuracy", teaching.pool_accuracy},
           {"test_accuracy", json_of(teaching.test_accuracy)},
           {"measured_clients", measured(teaching)},
+          {"note", note_on_ensemble(teaching)},
           {"foreign_pool", teaching.foreign_pool}};
 }
 
@@ -230,8 +243,8 @@ std::string summary_text(const json& report) {
   out += line("ensemble", report.at("ensemble").at("test_accuracy"),
               printable(report.at("ensemble").at("rule")) + silent_clients(report));
   out += line("student", student.at("test_accuracy"),
-              printable(student.at("architecture")) + ", " + grouped(student.at("parameters")) +
-                  " parameters");
+              printable(student.at("architecture")) + ", " +
+                  counted(student.at("parameters"), "parameter"));
   out += line("bundle", bundle.at("test_accuracy"),
               printable(bundle.at("scheme")) + ", " + grouped(kilobytes(bundle.at("bytes"))) +
                   " kB instead of " + grouped(kilobytes(bundle.at("float_bytes"))) + " kB");

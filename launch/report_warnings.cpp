@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "launch/counted.h"
 #include "launch/progress.h"
 
 namespace fedstill {
@@ -28,7 +29,7 @@ std::string student_warning(const Job::Distillation& d, const ResultFacts& facts
   char right[96];
   std::snprintf(right, sizeof(right), "the student is right on %.1f %% (the ensemble on %.1f %%)",
                 100.0 * facts.student_accuracy, 100.0 * *facts.ensemble_accuracy);
-  std::string out = std::string(right) + ": it saw only " + grouped(steps) + " steps of training";
+  std::string out = std::string(right) + ": it saw only " + counted(steps, "step") + " of training";
   if (d.warm_up_steps >= steps) {
     out += ", all of them within distillation.warm_up_steps = " + grouped(d.warm_up_steps);
   }

@@ -3,10 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "data/idx_writer.h"
+#include "launch/counted.h"
 #include "launch/job_check.h"
 #include "launch/job_file.h"
 #include "launch/outside_text.h"
-#include "launch/progress.h"
 #include "launch/stages/clients.h"
 #include "launch/stages/material.h"
 
@@ -32,7 +32,7 @@ std::string shards_text(const nlohmann::json& written) {
   std::string out;
   for (const auto& site : written.at("sites")) {
     out += site.at("client").get<std::string>() + "  " +
-           grouped(site.at("samples").get<std::int64_t>()) + " images  --data " +
+           counted(site.at("samples").get<std::int64_t>(), "image") + "  --data " +
            printable(site.at("data")) + " --model " + printable(site.at("model")) + "\n";
   }
   return out;

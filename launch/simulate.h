@@ -15,6 +15,7 @@ namespace fedstill {
 
 // The job a command asks for: preset, job file, assignments and flags, in this order, checked.
 Job effective_job(const SimulateCommand& command);
+void set_workers(Job& job, const SimulateCommand& command);  // if it says how many
 
 // All stages of a run, each taken up where it was, and the report.
 nlohmann::json run_stages(const Run& run, const Material& material, bool resumed);
@@ -34,6 +35,7 @@ nlohmann::json in_run_folder(const SimulateCommand& command, const RunProgram& p
                              Progress& progress, std::atomic<bool>& stop);
 
 int started_ranks();  // by mpirun or srun --mpi=pmix, this process among them; 1 without
+int started_rank();   // this process's place among them; 0 without
 
 // Runs a whole job on this machine, or goes on with one, and returns its report. Throws Stopped
 // when stop is set, with the run folder ready for --resume.

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "launch/command_line.h"
+#include "launch/counted.h"
 #include "model/random.h"
 #include "model/zoo.h"
 
@@ -26,8 +27,8 @@ Workload settings(const BenchSimulateCommand& c) {
   w.steps.epochs = c.epochs.value_or(w.steps.epochs);
   w.steps.learning_rate = c.learning_rate.value_or(w.steps.learning_rate);
   if (w.per_round > w.clients) {
-    throw UsageError("--per-round " + std::to_string(w.per_round) + ", but there are only " +
-                     std::to_string(w.clients) + " clients");
+    throw UsageError("--per-round " + std::to_string(w.per_round) + ", expected at most the " +
+                     counted(w.clients, "client"));
   }
   return w;
 }

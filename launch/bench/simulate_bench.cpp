@@ -14,6 +14,7 @@
 #include "data/whole_view.h"
 #include "launch/bench/bare_loop.h"
 #include "launch/bench/federation.h"
+#include "launch/counted.h"
 #include "launch/machine.h"
 #include "launch/text_table.h"
 #include "model/sha256.h"
@@ -135,10 +136,10 @@ std::string python() {
 
 std::string headline(const BenchFederation& f, const std::string& engine, int ranks) {
   const Workload& w = f.workload;
-  return f.name + ": " + grouped(f.shards.clients()) + " clients of " + grouped(w.images) +
-         " images, " + grouped(w.per_round) + " a round, " + grouped(w.rounds) +
-         " rounds, batches of " + grouped(w.steps.batch) + ", learning rate " +
-         text_of("%g", w.steps.learning_rate) + "; " + engine +
+  return f.name + ": " + counted(f.shards.clients(), "client") + " of " +
+         counted(w.images, "image") + ", " + grouped(w.per_round) + " a round, " +
+         counted(w.rounds, "round") + ", batches of " + grouped(w.steps.batch) +
+         ", learning rate " + text_of("%g", w.steps.learning_rate) + "; " + engine +
          ", workers: " + std::to_string(f.options.workers) +
          (ranks > 1 ? " on each of " + std::to_string(ranks) + " ranks" : "") + "\n\n";
 }

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "launch/counted.h"
 #include "launch/progress.h"
 
 namespace fedstill {
@@ -24,7 +25,7 @@ void measure_in_turn(const std::string& stage, std::vector<Way>& ways, std::int6
     take(ways[static_cast<std::size_t>(turn) % ways.size()]);
     progress.advance(0, turn + 1);
   }
-  progress.end_stage(std::to_string(turns) + " measurements");
+  progress.end_stage(counted(turns, "measurement"));
   std::erase_if(ways, [](const Way& way) { return way.found.empty(); });
 }
 

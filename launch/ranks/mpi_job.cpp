@@ -8,6 +8,7 @@
 
 #include "collective/mpi/mpi.h"
 #include "collective/nccl/nccl.h"
+#include "launch/counted.h"
 #include "launch/event_log.h"
 #include "launch/job_check.h"
 #include "launch/job_file.h"
@@ -51,18 +52,17 @@ RunFolder open_folder(const MpiCommand& command, int place, Job& job, bool& resu
   resumed = !command.run.empty() && std::filesystem::exists(command.run / "job.toml");
   if (resumed) {
     RunFolder folder = RunFolder::reopen(command.run, job);
-    const bool given = !command.job.empty() || !command.assignments.empty();
-    if (given &&
-        job_hash(assemble_job(command.preset, command.job, command.assignments)) != job_hash(job)) {
+    const bool given =
+        !command.job.empty() || !command.assignments.empty() || command.seed.has_value();
+    if (given && job_hash(effective_job(command)) != job_hash(job)) {
       throw JobError("[mpi] " + command.run.string() +
                      " holds another job; leave the job out, or choose another --run");
     }
+    set_workers(job, command);
     if (!command.device.empty()) move_to_device(job, command.device);
     return folder;
   }
-  job = assemble_job(command.preset, command.job, command.assignments);
-  if (!command.device.empty()) job.run.device = command.device;
-  check_job(job);
+  job = effective_job(command);
   open_device(job.run.device, {.local_rank = place});  // before there is a folder
   return command.run.empty() ? RunFolder::create_default(job) : RunFolder::create(command.run, job);
 }
@@ -132,7 +132,7 @@ void check_distillers(const Job& job, const RunFolder& folder, std::int64_t dist
   const std::int64_t batch = std::min(job.distillation.batch, job.data.pool);
   if (distillers > batch) {
     throw JobError("[job] " + std::to_string(distillers) + " ranks share batches of " +
-                   std::to_string(batch) + " images: set distillation.ranks or distillation.batch");
+                   counted(batch, "image") + ": set distillation.ranks or distillation.batch");
   }
   const auto before = folder.recall("distillers");
   bool under_way = false;

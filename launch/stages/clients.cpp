@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "launch/counted.h"
 #include "launch/machine.h"
 #include "launch/ranks/crew.h"
 #include "launch/stages/client_plan.h"
@@ -58,8 +59,8 @@ class ClientWork {
   ClientRecord operator()(Federation& federation) {
     ClientRecord record = done();
     federation.upload(plan_.name, folder_ / "update.safetensors");
-    run_.progress.finish(index_, plan_.architecture + ", " + grouped(record.samples) + " images, " +
-                                     duration_text(record.seconds) + speed_text(record));
+    run_.progress.finish(index_, plan_.architecture + ", " + counted(record.samples, "image") +
+                                     ", " + duration_text(record.seconds) + speed_text(record));
     return record;
   }
 
@@ -141,14 +142,13 @@ void announce(const Run& run, const std::vector<ClientPlan>& plans, std::size_t 
   tasks.reserve(plans.size());
   for (const auto& plan : plans) {
     tasks.push_back({plan.name,
-                     plan.architecture + ", " + grouped(plan.task.shard.images.count()) + " images",
+                     plan.architecture + ", " + counted(plan.task.shard.images.count(), "image"),
                      plan.load.images()});
   }
-  const std::string those = std::to_string(plans.size());
-  run.progress.begin_stage(plans.size() < all
-                               ? "training " + those + " of " + std::to_string(all) +
-                                     " clients, the others on other ranks"
-                               : "training " + those + (plans.size() == 1 ? " client" : " clients"),
+  const auto clients = counted(static_cast<std::int64_t>(all), "client");
+  run.progress.begin_stage(plans.size() < all ? "training " + std::to_string(plans.size()) +
+                                                    " of " + clients + ", the others on other ranks"
+                                              : "training " + clients,
                            std::move(tasks));
 }
 
@@ -242,7 +242,7 @@ std::vector<ClientRecord> train_clients(const Run& run, const Material& material
   run_plans(run, plans, material.shards.size(), [&](std::size_t i) {
     records[i] = ClientWork(run, plans[i], i, i >= honest, first_step)(federation);
   });
-  run.progress.end_stage(std::to_string(plans.size()) + " updates received");
+  run.progress.end_stage(counted(std::ssize(plans), "update") + " received");
   return records;
 }
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "launch/counted.h"
 #include "launch/ranks/crew.h"
 #include "launch/report_warnings.h"
 #include "launch/stages/clients.h"
@@ -48,7 +49,7 @@ class Passes {
       tasks.push_back({client_name(i, teachers.size()), "", pool + test});
     }
     const bool shared = run.crew != nullptr && run.crew->size() > 1;
-    run.progress.begin_stage("asking " + std::to_string(teachers.size()) + " teachers" +
+    run.progress.begin_stage("asking " + counted(std::ssize(teachers), "teacher") +
                                  (shared ? ", this rank's share" : ""),
                              std::move(tasks));
   }

@@ -5,7 +5,9 @@
 
 #include <fstream>
 #include <limits>
+#include <nlohmann/json.hpp>
 
+#include "launch/command_outline.h"
 #include "launch/completion.h"
 #include "launch/sites/serve_options.h"
 #include "tests/launch/process.h"
@@ -163,14 +165,54 @@ TEST(CommandLine, WhatIsWrongIsSaidInPlainWords) {
   }
 }
 
-TEST(CommandLine, HelpHasExamplesAndExitCodes) {
-  EXPECT_THAT(std::get<HelpCommand>(parse({})).text, HasSubstr("Exit codes"));
-  EXPECT_THAT(std::get<HelpCommand>(parse({"--help"})).text, HasSubstr("simulate"));
-  for (const char* command :
-       {"simulate", "inspect", "predict", "evaluate", "completion", "bench"}) {
-    EXPECT_THAT(std::get<HelpCommand>(parse({command, "--help"})).text, HasSubstr("Example"))
-        << command;
+// In the examples below the help, the command itself.
+void expect_examples(const CommandOutline& command, std::vector<std::string> words) {
+  words.push_back(command.name);
+  std::vector<const char*> asked;
+  std::string said = "fedstill";
+  for (const auto& word : words) {
+    asked.push_back(word.c_str());
+    said += " " + word;
   }
+  asked.push_back("--help");
+  const std::string help = std::get<HelpCommand>(parse(asked)).text;
+  const auto examples = help.find("Example");
+  ASSERT_NE(examples, std::string::npos) << said;
+  EXPECT_THAT(help.substr(examples), HasSubstr(said));
+  for (const auto& nested : command.commands) expect_examples(nested, words);
+}
+
+TEST(CommandLine, EveryCommandHasExamplesOfItsOwn) {
+  EXPECT_THAT(std::get<HelpCommand>(parse({})).text, HasSubstr("Examples"));
+  for (const auto& command : command_outlines()) expect_examples(command, {});
+}
+
+TEST(CommandLine, HelpTellsEveryExitCode) {
+  const std::string help = std::get<HelpCommand>(parse({"--help"})).text;
+  const auto codes = help.find("Exit codes");
+  ASSERT_NE(codes, std::string::npos);
+  for (const int code : {0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 69, 70}) {
+    EXPECT_THAT(help.substr(codes), HasSubstr(" " + std::to_string(code) + " "));
+  }
+}
+
+TEST(CommandLine, VersionsAreAnObjectWithAStatus) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"version", "--json"}, {"--version", "--json"}}) {
+    const auto told = nlohmann::json::parse(tests::run_program(words).out);
+    EXPECT_EQ(told.at("status"), "success");
+    EXPECT_TRUE(told.contains("libtorch"));
+  }
+  EXPECT_THAT(tests::run_program({"version"}).out, HasSubstr("fedstill "));
+}
+
+TEST(CommandLine, MpiTakesAJobAsSimulateDoes) {
+  const auto c = std::get<MpiCommand>(parse({"mpi", "job.toml", "--seed", "7", "--workers", "3"}));
+  EXPECT_EQ(c.seed, 7);
+  EXPECT_EQ(c.workers, 3);
+  EXPECT_NE(usage_error({"mpi", "--resume", "r"}), "no error");  // the same --run goes on
+  const auto printed = tests::run_program({"mpi", "--seed", "7", "--print-job", "--json"});
+  EXPECT_EQ(nlohmann::json::parse(printed.out).at("job").at("run").at("seed"), 7) << printed.err;
 }
 
 TEST(CommandLine, RefusesWhatMakesNoSense) {
@@ -220,6 +262,21 @@ TEST(Completion, BashOffersWhatMayFollow) {
   EXPECT_EQ(offered("fedstill client --mode p", 3), "predictions\n");
   EXPECT_EQ(offered("fedstill simulate --device c", 3), "cpu cuda\n");
   EXPECT_EQ(offered("fedstill simulate --set clients.co", 3), "clients.count=\n");
+}
+
+// Bash makes three words of key, = and value; zsh hands them over as one.
+TEST(Completion, BashOffersTheValuesOfASetting) {
+  EXPECT_EQ(offered("fedstill simulate --set clients.split = sh", 5), "shards\n");
+  EXPECT_EQ(offered("fedstill simulate --set clients.flip =", 4), "true false\n");
+  EXPECT_EQ(offered("fedstill simulate --set data.source = f", 5), "fashion-mnist\n");
+  EXPECT_EQ(offered("fedstill mpi --seed 1 --set compression.scheme = w", 7), "w8a8\n");
+  EXPECT_EQ(offered("fedstill simulate --set clients.models = lenet5,resnet8", 5),
+            "lenet5,resnet8 lenet5,resnet8-wide\n");
+  EXPECT_EQ(offered("fedstill simulate --set clients.split=sh", 3), "clients.split=shards\n");
+  EXPECT_EQ(offered("fedstill simulate --set clients.models=mlp,le", 3),
+            "clients.models=mlp,lenet5\n");
+  EXPECT_EQ(offered("fedstill simulate --set clients.count = 1", 5), "\n");
+  EXPECT_THAT(completion_script("fish"), HasSubstr(" aggregation.rule=bounded-odds"));
 }
 
 }  // namespace

@@ -77,19 +77,6 @@ TEST(Input, OfARunFolderTheFileThatIsMeantIsNamed) {
   EXPECT_EQ(told_of([&] { require_folder(run / "job.toml"); }).code, ExitCode::kData);
 }
 
-TEST(Input, AnInterruptedFedAvgIsToldAsOne) {
-  const TempFolder temp;
-  const auto run = make_run(temp, "fedavg");
-  std::ofstream(run / "state/averaging.json") << R"({"rounds": [{}, {}, {}], "sha256": "x"})";
-  const Failure found = told_of([&] { inspect(run); });
-  EXPECT_EQ(found.code, ExitCode::kJob);
-  EXPECT_THAT(found.message, HasSubstr("is not finished: 3 of 20 rounds are done"));
-  EXPECT_THAT(found.hint, HasSubstr("fedstill fedavg --resume " + run.string()));
-  std::ofstream(run / "state/averaging.json") << R"({"rounds": 3})";
-  EXPECT_EQ(told_of([&] { inspect(run); }).code, ExitCode::kDamagedFile);
-  EXPECT_EQ(told_of([&] { inspect(run / "state"); }).code, ExitCode::kData);
-}
-
 TEST(Input, AnotherKindOfFileIsNotCalledDamaged) {
   const TempFolder temp;
   std::ofstream(temp / "text") << "hello";

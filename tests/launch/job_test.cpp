@@ -245,8 +245,22 @@ TEST(JobCheck, FindsContradictions) {
   EXPECT_THAT(with([](Job& j) { j.data.pool = 100; }), HasSubstr("distillation.batch"));
   EXPECT_THAT(with([](Job& j) { j.clients.liars = 11; }), HasSubstr("clients.liars"));
   EXPECT_THAT(with([](Job& j) { j.head.batch = 7; }), HasSubstr("even"));
+  EXPECT_THAT(with([](Job& j) { j.round.minimum = 11; }),
+              HasSubstr("round.minimum = 11, but clients.count is 10"));
+  EXPECT_THAT(with([](Job& j) { j.compression.images = 15'001; }),
+              HasSubstr("compression.images = 15001, but data.pool is 15000"));
   EXPECT_THAT(with([](Job& j) { j.run.device = "gpu"; }),
               AllOf(HasSubstr("run.device"), HasSubstr("cpu, cuda or cuda:N")));
+}
+
+// Defaults are for larger jobs, too: then they mean all there are.
+TEST(JobCheck, ADefaultMayBeMoreThanThereIs) {
+  Job job;
+  job.clients.count = 1;
+  job.data.pool = 1000;
+  EXPECT_GT(job.round.minimum, job.clients.count);
+  EXPECT_GT(job.compression.images, job.data.pool);
+  EXPECT_NO_THROW(check_job(job));
 }
 
 Dataset dataset(std::int64_t count, std::int64_t side) {

@@ -36,7 +36,7 @@ TEST_F(Failure, AJobErrorIsThreeAndLeavesNothing) {
   for (const char* setting :
        {"clients.cuont=3", "clients.count=0", "clients.models=nope", "data.pool=6000",
         "clients.minimum=1000", "data.source=synthetic:4x1x8x8", "data.source=idx:/\xff",
-        "data.source=synthetc"}) {
+        "data.source=synthetc", "round.minimum=4", "compression.images=401"}) {
     const Finished done = run_program(small_job(fresh("bad"), {"--set", setting}));
     EXPECT_EQ(done.code, 3) << setting << done.err;
     EXPECT_THAT(done.err, HasSubstr("[job]"));
@@ -78,7 +78,14 @@ TEST_F(Failure, AnUnfinishedRunIsCalledSo) {
   const auto run = fresh("unfinished");
   fs::copy(reference(), run, fs::copy_options::recursive);
   fs::remove(run / "report.json");
-  EXPECT_THAT(run_program({"inspect", run.string()}).err, HasSubstr("is not finished"));
+  const Finished told = run_program({"inspect", run.string()});
+  EXPECT_EQ(told.code, 0) << told.err;
+  EXPECT_THAT(told.out, HasSubstr("stage report, 3 of 3 clients done"));
+  fs::remove(run / "state/student.json");
+  fs::remove(run / "state/bundle.json");
+  EXPECT_EQ(run_json({"inspect", run.string(), "--json"}).at("stage"), "student");
+  fs::remove(run / "cache/test.predictions");
+  EXPECT_EQ(run_json({"inspect", run.string(), "--json"}).at("stage"), "teachers");
 }
 
 TEST_F(Failure, OtherDataIsFour) {

@@ -69,6 +69,9 @@ TEST_F(Interruption, CtrlCEndsWithItsOwnCodeAndAHint) {
   EXPECT_EQ(process.wait(), 9);
   EXPECT_THAT(process.err(), HasSubstr("--resume " + run.string()));
   EXPECT_THAT(text_of(run / "events.jsonl"), HasSubstr("interrupted"));
+  const nlohmann::json told = run_json({"inspect", run.string(), "--json"});
+  EXPECT_EQ(told.at("stage"), "clients");
+  EXPECT_EQ(told.at("go_on"), "fedstill simulate --resume " + run.string());
   for (const auto& entry : std::filesystem::recursive_directory_iterator(run / "clients")) {
     if (entry.path().filename() != "body.checkpoint") continue;
     const Finished seen = run_program({"inspect", entry.path().string()});

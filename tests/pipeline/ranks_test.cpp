@@ -85,6 +85,21 @@ TEST_F(Ranks, TwoRoundsAreThoseOfOneProcess) {
   EXPECT_EQ(report_of(folder).at("rounds"), report_of(alone).at("rounds"));
 }
 
+TEST_F(Ranks, OneRankTakesTheFlagsOfSimulateAndMakesItsStudent) {
+  const std::vector<std::string> flags{"--seed", "3", "--workers", "1"};
+  const auto alone = fresh("ranks-flags-alone"), folder = fresh("ranks-flags");
+  ASSERT_EQ(run_program(small_job(alone, flags)).code, 0);
+  run(1, folder, flags);
+  EXPECT_EQ(student_of(folder), student_of(alone));
+  EXPECT_EQ(report_of(folder).at("job").at("run").at("workers"), 1);
+  const auto other = start(1, folder, {"--seed", "4"});
+  EXPECT_EQ(other->wait(), 3);
+  EXPECT_THAT(other->err(), HasSubstr("holds another job"));
+  const auto printed = start(2, folder, {"--print-job", "--json"});
+  EXPECT_EQ(printed->wait(), 0) << printed->err();
+  EXPECT_EQ(nlohmann::json::parse(printed->out()).at("job").at("run").at("seed"), 0);
+}
+
 TEST_F(Ranks, AFinishedJobIsToldAgain) {
   const auto folder = fresh("ranks-again");
   const std::vector<std::string> brief{"--set", "distillation.epochs=1"};

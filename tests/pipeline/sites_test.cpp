@@ -38,6 +38,8 @@ TEST_F(Sites, AClientMayKeepItsModel) {
               alone.at("ensemble").at("pool_accuracy").get<double>(), 0.05);
   EXPECT_EQ(report.at("clients").at(1).at("mode"), "predictions");
   EXPECT_TRUE(report.at("clients").at(1).at("test_accuracy").is_null());
+  EXPECT_THAT(report.at("ensemble").at("note"), HasSubstr("that of 2 of 3 clients"));
+  EXPECT_TRUE(alone.at("ensemble").at("note").is_null());
   EXPECT_EQ(report.at("clients").at(2).at("test_accuracy"),
             alone.at("clients").at(2).at("test_accuracy"));
   EXPECT_THAT(text_of(work_ / client_of(1) / "audit.jsonl"), HasSubstr("Predictions"));

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "compression/edge/bundle.h"
 #include "data/readers.h"
@@ -138,6 +139,50 @@ TEST_F(WholeWay, EvaluateAgreesWithTheReport) {
                       "--data", source, "--json"})
                 .at("test_accuracy"),
             r.at("clients")[1].at("test_accuracy"));
+}
+
+// A model file within a run is that run's; one beside somebody's job file is nobody's.
+TEST_F(WholeWay, EvaluateAsksTheRunThatAFileLiesIn) {
+  const auto folder = fresh("no-run");
+  std::filesystem::create_directories(folder / "models");
+  std::filesystem::copy_file(reference() / "student.safetensors", folder / "models/m.safetensors");
+  std::ofstream(folder / "job.toml") << text_of(reference() / "job.toml");
+  const std::vector<std::string> words{"evaluate", (folder / "models/m.safetensors").string()};
+  EXPECT_THAT(run_program(words).err, HasSubstr("fashion-mnist"));  // not as in the job file
+  std::filesystem::create_directory(folder / "state");
+  EXPECT_EQ(run_json({words[0], words[1], "--json"}).at("data"), "synthetic:4x1x16x16");
+}
+
+TEST_F(WholeWay, EvaluateTakesTheImagesOfASite) {
+  const auto sites = fresh("shards");
+  std::vector<std::string> deal = small_job("", {"--out", sites.string()});
+  deal.erase(deal.begin() + 1, deal.begin() + 3);
+  deal.front() = "shards";
+  ASSERT_EQ(run_program(deal).code, 0);
+  const std::string source = "idx:" + (sites / "client-00").string();
+  for (const char* model : {"bundle.fsb", "student.safetensors"}) {
+    const json told =
+        run_json({"evaluate", (reference() / model).string(), "--data", source, "--json"});
+    EXPECT_EQ(told.at("images"), report_of(reference()).at("clients").at(0).at("samples"));
+    EXPECT_EQ(told.at("part"), "own");
+    EXPECT_GT(told.at("test_accuracy"), 0.25);
+  }
+}
+
+// They change the last bits of what is trained, and workers do not.
+TEST_F(WholeWay, ThreadsOfAClientAreUsed) {
+  const auto clients = [&](const std::string& name, const char* workers) {
+    const Finished done =
+        run_program(small_job(fresh(name), {"--set", "clients.threads=2", "--workers", workers}));
+    EXPECT_EQ(done.code, 0) << done.err;
+    return report_of(fresh(name)).at("clients");
+  };
+  const json two = clients("threads-two", "2"), four = clients("threads-four", "4"),
+             one = report_of(reference()).at("clients");
+  for (const std::size_t k : {0U, 1U, 2U}) {
+    EXPECT_EQ(two.at(k).at("sha256"), four.at(k).at("sha256"));
+    EXPECT_NE(two.at(k).at("sha256"), one.at(k).at("sha256"));
+  }
 }
 
 TEST_F(WholeWay, EvaluateWarnsOfOtherClasses) {
