@@ -104,10 +104,10 @@ const char* stage_of(const fs::path& round, const json& clients) {
 }
 
 std::string client_lines(const json& clients) {
-  std::vector<std::vector<std::string>> rows{{"client", "architecture", "state"}};
+  std::vector<std::vector<std::string>> rows{{"client", "state", "architecture"}};
   for (const json& client : clients) {
     if (std::ssize(rows) > kMostLines) break;
-    rows.push_back({client.at("name"), client.at("architecture"), client.at("state")});
+    rows.push_back({client.at("name"), client.at("state"), client.at("architecture")});
   }
   const std::int64_t more = std::ssize(clients) + 1 - std::ssize(rows);
   return text_table(rows) + (more > 0 ? "and " + counted(more, "client") + " more\n" : "");
