@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "model/decode_error.h"
+#include "transport/peer_refused.h"
 
 namespace fedstill {
 namespace {
@@ -76,10 +77,12 @@ class Participant {
   Ending run() {
     while (!is_over()) {
       try {
-        channel_ = connect_();
-        converse();
+        connect_and_converse();
+      } catch (const PeerRefused& error) {
+        if (!was_heard_ || ++refusals_ >= options_.most_refusals) throw;
+        note_cut(error.what());
       } catch (const ChannelClosed& error) {
-        note_cut(last_words(error.what()));
+        note_cut(error.what());
       } catch (const DecodeError& error) {
         note_cut(error.what());
       } catch (const std::system_error& error) {
@@ -97,6 +100,17 @@ class Participant {
     return stop_ || session_.state() == State::kDone || session_.state() == State::kRefused;
   }
 
+  void connect_and_converse() {
+    try {
+      channel_ = connect_();
+      converse();
+    } catch (const PeerRefused&) {
+      throw;
+    } catch (const ChannelClosed& error) {
+      throw ChannelClosed(last_words(error.what()));
+    }
+  }
+
   void converse() {
     heard_ = Clock::now();
     send_all(session_.connected());
@@ -110,7 +124,8 @@ class Participant {
       }
       mind_the_clock();
     }
-    if (stop_) send({Leave{"stopped"}, {}});
+    if (stop_) say_goodbye("stopped");
+    if (session_.state() == State::kRefused) say_goodbye("refused");
   }
 
   void receive(milliseconds wait) {
@@ -121,12 +136,15 @@ class Participant {
     send_all(hear(*frame));
   }
 
-  // Sending fails before everything that came was read: perhaps a refusal, or why it ended.
+  // Sending fails before everything that came was read: perhaps a refusal, or why it ended. Throws
+  // PeerRefused where that is it.
   std::string last_words(std::string why) {
     try {
       while (const auto frame = channel_ ? channel_->receive(milliseconds(0)) : std::nullopt) {
         hear(*frame);
       }
+    } catch (const PeerRefused&) {
+      throw;
     } catch (const ChannelClosed& error) {
       why = error.what();
     } catch (const DecodeError&) {  // it is gone anyway
@@ -136,6 +154,8 @@ class Participant {
   }
 
   std::vector<Frame> hear(const Frame& frame) {
+    was_heard_ = true;
+    refusals_ = 0;
     if (work_.on_frame) work_.on_frame(frame, true);
     const State before = session_.state();
     const auto newest = session_.store().bundles();
@@ -169,11 +189,15 @@ class Participant {
       return making_->result();
     } catch (const std::exception& error) {
       const WorkFailed failed{std::current_exception()};
-      try {
-        send({Leave{to_free_text(error.what())}, {}});
-      } catch (const ChannelClosed&) {
-      }
+      say_goodbye(error.what());
       throw failed;
+    }
+  }
+
+  void say_goodbye(const std::string& reason) {
+    try {
+      send({Leave{to_free_text(reason)}, {}});
+    } catch (const ChannelClosed&) {  // the coordinator was faster
     }
   }
 
@@ -233,6 +257,8 @@ class Participant {
   std::minstd_rand random_{std::random_device{}()};
   std::unique_ptr<Channel> channel_;
   Clock::time_point heard_{}, spoke_{};
+  bool was_heard_ = false;  // ever
+  int refusals_ = 0;        // of who we are, since
   std::optional<Making> making_;
 };
 

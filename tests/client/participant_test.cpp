@@ -10,6 +10,7 @@
 #include "model/atomic_file.h"
 #include "model/sha256.h"
 #include "tests/support/temporary_folder.h"
+#include "transport/peer_refused.h"
 
 namespace fedstill {
 namespace {
@@ -232,6 +233,27 @@ TEST_F(ParticipantTest, NonsenseEndsTheConnectionAndItTriesAgain) {
   third->send({Acknowledgement{1, "", false, "go away"}, {}});
   EXPECT_EQ(site_.get(), Ending::kRefused);
   EXPECT_EQ(troubles_.size(), 2U);
+}
+
+// Who it is, not what it says: nobody gets better by dialling.
+TEST_F(ParticipantTest, ARefusalOfWhoItIsEndsItAtOnceOrAfterAWhile) {
+  ClientStore store(folder_.path() / "state");
+  ClientSession session({"site", "tiny", 100}, store);
+  options_.most_refusals = 3;
+  int tries = 0, heard_at = 0;
+  const auto connect = [&]() -> std::unique_ptr<Channel> {
+    if (++tries != heard_at) throw PeerRefused("the peer refused: bad certificate", "bad");
+    auto [here, there] = make_in_process_channel();
+    here->send({Heartbeat{1, "", 0, 0}, {}});
+    here->close();
+    return std::move(there);
+  };
+  EXPECT_THROW(take_part(session, connect, work_, stop_, options_), PeerRefused);
+  EXPECT_EQ(tries, 1);
+  tries = 0;
+  heard_at = 1;  // perhaps somebody edits a list
+  EXPECT_THROW(take_part(session, connect, work_, stop_, options_), PeerRefused);
+  EXPECT_EQ(tries, 4);
 }
 
 TEST_F(ParticipantTest, WhatCannotBeMendedEndsIt) {

@@ -51,8 +51,9 @@ class NetworkChannel : public Channel {
 
 // Connects, shows the certificate of `credentials`, and accepts only a server whose certificate is
 // from the authority, made out to the server name, of the server role and not revoked. Whether the
-// server accepts *us* shows with its first frame: a refusal is the ChannelClosed of the first
-// receive(). Throws CredentialError, DialError. The name look-up has the system's own timeout.
+// server accepts *us* shows with its first frame: a refusal is the PeerRefused (a ChannelClosed,
+// transport/peer_refused.h) of the first receive(). Throws CredentialError, DialError. The name
+// look-up has the system's own timeout.
 std::unique_ptr<NetworkChannel> dial(const Endpoint& server, const Credentials& credentials,
                                      const DialOptions& options = {});
 

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "model/decode_error.h"
+#include "transport/peer_refused.h"
 #include "transport/tls/socket_calls.h"
 
 namespace fedstill {
@@ -94,6 +95,10 @@ std::optional<Frame> SocketChannel::receive(std::chrono::milliseconds wait) {
       }
       if (need == Need::kNothing && Clock::now() >= deadline) return std::nullopt;
     }
+  } catch (const RefusalAlert& error) {
+    shut(error.what(), error.reason());
+    throw_if_closed();
+    throw;
   } catch (const WireError& error) {
     shut(error.what());
     throw_if_closed();
@@ -131,13 +136,19 @@ std::string SocketChannel::describe(const std::string& why) const {
 
 void SocketChannel::throw_if_closed() {
   const std::lock_guard lock(state_mutex_);
-  if (is_closed_) throw ChannelClosed(describe(why_closed_));
+  if (is_closed_) throw_closed();
+}
+
+// Requires: state_mutex_ is held.
+void SocketChannel::throw_closed() const {
+  if (!refusal_.empty()) throw PeerRefused(describe(why_closed_), refusal_);
+  throw ChannelClosed(describe(why_closed_));
 }
 
 void SocketChannel::wait_for_tokens(TokenBucket& bucket, SteadyTime until) {
   std::unique_lock lock(state_mutex_);
   for (;;) {
-    if (is_closed_) throw ChannelClosed(describe(why_closed_));
+    if (is_closed_) throw_closed();
     const SteadyTime now = Clock::now();
     const auto wait = bucket.wait(now);
     if (wait.count() == 0 || now >= until) return;
@@ -147,12 +158,13 @@ void SocketChannel::wait_for_tokens(TokenBucket& bucket, SteadyTime until) {
 
 void SocketChannel::close() { shut("closed on this side"); }
 
-void SocketChannel::shut(const std::string& why) {
+void SocketChannel::shut(const std::string& why, const std::string& refusal) {
   {
     const std::lock_guard lock(state_mutex_);
     if (is_closed_) return;
     is_closed_ = true;
     why_closed_ = why;
+    refusal_ = refusal;
     closed_changed_.notify_all();
   }
   const std::lock_guard lock(wire_mutex_);

@@ -32,8 +32,9 @@ class SocketChannel : public NetworkChannel {
 
  private:
   std::optional<Frame> read_some(Need& need);
-  void shut(const std::string& why);
+  void shut(const std::string& why, const std::string& refusal = {});
   void throw_if_closed();
+  [[noreturn]] void throw_closed() const;
   std::string describe(const std::string& why) const;
   void wait_for_tokens(TokenBucket& bucket, SteadyTime until);
   void linger() noexcept;
@@ -51,7 +52,7 @@ class SocketChannel : public NetworkChannel {
   std::mutex state_mutex_;
   std::condition_variable closed_changed_;
   bool is_closed_ = false;
-  std::string why_closed_;
+  std::string why_closed_, refusal_;  // the second where the peer does not accept who we are
 };
 
 }  // namespace fedstill

@@ -19,6 +19,13 @@ void check(long result, const char* what) {
   }
 }
 
+// Which alert the peer is sent: who is only to wait must not be told that its certificate is bad.
+int verify_error_of(const std::string& problem) {
+  const auto is_about = [&](const char* word) { return problem.find(word) != std::string::npos; };
+  if (is_about("revoked")) return X509_V_ERR_CERT_REVOKED;
+  return is_about("too often") ? X509_V_ERR_APPLICATION_VERIFICATION : X509_V_ERR_CERT_REJECTED;
+}
+
 // Verifies one link of the peer's chain; the last call is for its own certificate.
 int verify_link(int is_genuine, X509_STORE_CTX* store) {
   auto* const ssl =
@@ -34,9 +41,7 @@ int verify_link(int is_genuine, X509_STORE_CTX* store) {
         wire.admission()(identity_of(X509_STORE_CTX_get_current_cert(store)));
     if (problem.empty()) return 1;
     wire.note_refusal(problem);
-    const bool is_revoked = problem.find("revoked") != std::string::npos;
-    X509_STORE_CTX_set_error(store,
-                             is_revoked ? X509_V_ERR_CERT_REVOKED : X509_V_ERR_CERT_REJECTED);
+    X509_STORE_CTX_set_error(store, verify_error_of(problem));
   } catch (const std::exception& error) {  // must not cross OpenSSL's frames
     wire.note_refusal(error.what());
     X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);

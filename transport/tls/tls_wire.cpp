@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <string_view>
 #include <utility>
@@ -49,13 +50,30 @@ void count_message(int is_written, int, int type, const void*, std::size_t, SSL*
   if (is_written == 0 && type == SSL3_RT_HANDSHAKE) ++*static_cast<int*>(count);
 }
 
-std::string describe_error(const std::string& refusal) {
-  std::string reason = take_openssl_error();
-  if (!refusal.empty()) return refusal;
+// Whether the oldest error is an alert about the certificate that this side showed. Of others
+// (handshake failure, internal error) another try may end better.
+bool is_about_our_certificate() {
+  const unsigned long error = ERR_peek_error();
+  if (ERR_GET_LIB(error) != ERR_LIB_SSL) return false;
+  constexpr std::array kAlerts{SSL_AD_BAD_CERTIFICATE,     SSL_AD_UNSUPPORTED_CERTIFICATE,
+                               SSL_AD_CERTIFICATE_REVOKED, SSL_AD_CERTIFICATE_EXPIRED,
+                               SSL_AD_CERTIFICATE_UNKNOWN, SSL_AD_UNKNOWN_CA,
+                               SSL_AD_ACCESS_DENIED,       SSL_AD_CERTIFICATE_REQUIRED};
+  return std::ranges::any_of(kAlerts, [reason = ERR_GET_REASON(error)](int alert) {
+    return reason == SSL_AD_REASON_OFFSET + alert;
+  });
+}
+
+[[noreturn]] void throw_tls_error(const std::string& refusal) {
+  const bool is_refusal = is_about_our_certificate();
+  const std::string reason = take_openssl_error();
+  if (!refusal.empty()) throw WireError("[tls] " + refusal);
   constexpr std::string_view kAlert = " alert ";  // "tlsv1 alert unknown ca"
   const std::size_t alert = reason.find(kAlert);
-  if (alert == std::string::npos) return reason;
-  return "the peer refused: " + reason.substr(alert + kAlert.size());
+  if (alert == std::string::npos) throw WireError("[tls] " + reason);
+  const std::string said = reason.substr(alert + kAlert.size());
+  if (is_refusal) throw RefusalAlert("[tls] the peer refused: " + said, said);
+  throw WireError("[tls] the peer refused: " + said);
 }
 
 }  // namespace
@@ -85,7 +103,7 @@ Need TlsWire::need_after(int result) {
       if (ERR_peek_error() == 0) throw_wire_error("receive", system_error);
       [[fallthrough]];
     default:
-      throw WireError("[tls] " + describe_error(refusal_));
+      throw_tls_error(refusal_);
   }
 }
 

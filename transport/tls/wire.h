@@ -5,6 +5,8 @@
 #include <memory>
 #include <span>
 #include <stdexcept>
+#include <string>
+#include <utility>
 
 #include "transport/tls/credentials.h"
 
@@ -14,6 +16,17 @@ namespace fedstill {
 class WireError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+};
+
+// The peer does not accept this side's certificate, and says so.
+class RefusalAlert : public WireError {
+ public:
+  RefusalAlert(const std::string& what, std::string reason)
+      : WireError(what), reason_(std::move(reason)) {}
+  const std::string& reason() const { return reason_; }
+
+ private:
+  std::string reason_;
 };
 
 // What to wait for on the socket before the same call is made again.
