@@ -53,6 +53,12 @@ void ClientStore::record_update(const MadeUpdate& update) {
   write(state);
 }
 
+void ClientStore::forget_update() {
+  State state = state_;
+  state.update.reset();
+  write(state);
+}
+
 void ClientStore::record_bundle(const Delivery& bundle) {
   State state = state_;
   std::erase_if(state.bundles, [&](const Delivery& known) { return known == bundle; });

@@ -40,6 +40,7 @@ class ClientStore {
 
   // On disk when they return.
   void record_update(const MadeUpdate& update);
+  void forget_update();  // nobody will take it
   void record_bundle(const Delivery& bundle);
   // Removes the blobs that are neither named here nor in the state.
   void keep_only(std::vector<std::string> hashes);

@@ -27,6 +27,11 @@ Refusal refusal_of(Round::Decision decision) {
   return decision == Round::Decision::kRefuseClosed ? Refusal::kTooLate : Refusal::kFinal;
 }
 
+bool is_here(const Round& round, const std::string& client) {
+  const auto member = round.members().find(client);
+  return member != round.members().end() && member->second.here;
+}
+
 template <typename Claim>
 StoredUpload claim_of(const Claim& claim, Participation mode) {
   return {claim.round, claim.client, claim.sha256, claim.sample_count, mode};
@@ -45,6 +50,11 @@ Reaction Coordinator::receive(const std::string& peer, Frame frame, Instant real
   if (const auto* join = std::get_if<Join>(&message)) return accept_join(peer, *join, now);
   if (exclusions_.contains(peer)) {
     return refuse("", Round::Decision::kRefuseExcluded);
+  }
+  if (std::holds_alternative<Leave>(message)) {
+    // Of one whose own join was refused it means nothing: another may be at work under its name.
+    if (is_here(round_, peer) || waiting_.contains(peer)) left_.insert(peer);
+    return {};
   }
   round_.see(peer, now);
   if (const auto* heartbeat = std::get_if<Heartbeat>(&message)) {
@@ -72,9 +82,7 @@ Reaction Coordinator::receive(const std::string& peer, Frame frame, Instant real
     }
     return {};
   }
-  const bool is_harmless =
-      std::holds_alternative<BlobProgress>(message) || std::holds_alternative<Leave>(message);
-  if (is_harmless) return {};
+  if (std::holds_alternative<BlobProgress>(message)) return {};
   return refuse("", Refusal::kFinal, "[coordinator] a client does not send this message");
 }
 
@@ -128,18 +136,13 @@ Reaction Coordinator::accept_join(const std::string& peer, const Join& join, Ins
                     join.sample_count, join.mode};
   const auto known = joins_.find(peer);
   if (known != joins_.end()) stored.round = known->second.round;
-  if (known != joins_.end() && known->second != stored) {
-    const StoredJoin& first = known->second;
-    return refuse("", Refusal::kFinal,
-                  to_free_text("[join] the first time it was " + first.architecture + " with " +
-                               std::to_string(first.sample_count) + " images, sending " +
-                               std::string(name(first.mode)) + ": the same is expected"));
+  const bool is_new = known == joins_.end() || known->second != stored;
+  if (is_new && known != joins_.end()) {
+    const std::string problem = find_change_problem(known->second, now);
+    if (!problem.empty()) return refuse("", Refusal::kFinal, problem);
   }
-  // On disk before the round knows of it: what was answered survives.
-  if (known == joins_.end() && !finished()) {
-    store_.record_join(stored);
-    joins_.emplace(peer, stored);
-  }
+  if (is_new && !finished()) record(stored, now);
+  left_.erase(peer);
   if (stored.round <= round_.number()) {
     round_.join(peer, now);
   } else {
@@ -166,6 +169,32 @@ std::string Coordinator::find_join_problem(const std::string& peer, const Join& 
   if (join.sample_count >= 1 && join.sample_count <= options_.max_sample_count) return {};
   return "[join] sample_count: found " + std::to_string(join.sample_count) + ", expected 1 to " +
          std::to_string(options_.max_sample_count);
+}
+
+// On disk before the round knows of it: what was answered survives.
+void Coordinator::record(const StoredJoin& join, Instant now) {
+  const bool is_known = joins_.contains(join.client);
+  is_known ? store_.replace_join(join) : store_.record_join(join);
+  joins_.insert_or_assign(join.client, join);
+  if (is_known) round_.begin_again(join.client, now);
+}
+
+// Nobody is bound to a first attempt that came to nothing. But what was accepted stands, and of two
+// at once under one name the one that was there first is not pushed aside.
+std::string Coordinator::find_change_problem(const StoredJoin& first, Instant now) const {
+  const std::string problem = "[join] the first time it was " + first.architecture + " with " +
+                              std::to_string(first.sample_count) + " images, sending " +
+                              std::string(name(first.mode)) + ": the same is expected";
+  if (store_.has_uploads(first.client)) return problem;
+  const Instant patience = options_.round.silent_after;
+  const auto member = round_.members().find(first.client);
+  const bool is_over = left_.contains(first.client) ||
+                       (member != round_.members().end() &&
+                        (member->second.refused || now - member->second.seen >= patience));
+  if (is_over && !checks_.contains(first.client)) return {};
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(patience).count();
+  return problem + ", unless that one took its leave or was silent for " + std::to_string(seconds) +
+         " s";
 }
 
 RoundPlan Coordinator::plan() const {

@@ -37,17 +37,15 @@ class Coordinator {
   Coordinator(const CoordinatorOptions& options, Store& store, Instant now);
 
   // Bad content is answered with a refusal. Throws DecodeError for what must end the connection,
-  // and what the store throws; the event did not happen then. Of a peer that waits for an errand's
-  // answer no other frame is to come. An update that was claimed in time counts, however long its
-  // check takes.
+  // and what the store throws: the event did not happen. Of a peer that waits for an errand's
+  // answer no other frame is to come. An update claimed in time counts, however long the check.
   [[nodiscard]] Reaction receive(const std::string& peer, Frame frame, Instant now);
   void leave(const std::string& peer, Instant now);  // its connection is gone
   void tick(Instant now);
   void record_time();  // that the round is still open: throws where nothing can be recorded
 
-  // The round's results, their blobs in the store; begins the next round if there is one. news()
-  // tells the clients. The errand removes what no later round needs. Throws std::logic_error unless
-  // the round is closed.
+  // The round's results, their blobs in the store; begins the next round if there is one, see
+  // news(). The errand removes what nobody needs. std::logic_error unless the round is closed.
   [[nodiscard]] Reaction publish(const BlobInfo& bundle, const BlobInfo& student, Instant now);
   std::vector<Frame> news() const;
   bool finished() const;  // the last round was published
@@ -80,6 +78,8 @@ class Coordinator {
   Reaction refuse(const std::string& sha256, Round::Decision decision) const;
   Reaction refuse_damaged(const std::string& sha256) const;
   std::string find_join_problem(const std::string& peer, const Join& join) const;
+  std::string find_change_problem(const StoredJoin& first, Instant now) const;
+  void record(const StoredJoin& join, Instant now);
   std::string find_mismatch(const std::string& peer, const StoredUpload& claim) const;
   std::string find_content_problem(const std::filesystem::path& file, Participation mode) const;
   std::uint64_t max_bytes(Participation mode) const;
@@ -109,6 +109,7 @@ class Coordinator {
   std::map<std::string, StoredJoin> joins_;        // by client name
   std::map<std::string, std::string> exclusions_;  // client → reason
   std::set<std::string> waiting_;                  // connected, for the next round
+  std::set<std::string> left_;                     // said Leave after their last join
   std::optional<StoredResult> last_result_, result_before_;
   std::set<std::string> delivered_;
   bool outcome_recorded_ = false;

@@ -6,6 +6,7 @@
 #include <string>
 #include <system_error>
 
+#include "coordinator/store.h"
 #include "model/decode_error.h"
 
 namespace fedstill {
@@ -70,7 +71,7 @@ Database::Database(const std::filesystem::path& path) : path_(path), connection_
 void Database::rethrow(const std::filesystem::path& path, const SQLite::Exception& error) {
   const std::string message = "[store] " + path.string() + ": " + error.what();
   const int code = error.getErrorCode() & 0xFF;
-  if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) throw DecodeError(message);
+  if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) throw StoreDamaged(message);
   throw std::system_error(error_number(code), std::generic_category(), message);
 }
 

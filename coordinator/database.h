@@ -14,7 +14,7 @@ class Database {
  public:
   // Creates or opens, brings an older schema up to date, and checks the file. Throws
   // std::system_error (somebody else has it open, no permission), DecodeError (damaged, or of a
-  // newer version).
+  // newer version). What is found damaged later is StoreDamaged.
   explicit Database(const std::filesystem::path& path);
 
   // One event, one transaction; on disk when it returns.

@@ -7,6 +7,7 @@
 
 #include "coordinator/reception_connection.h"
 #include "model/decode_error.h"
+#include "transport/task_question.h"
 
 namespace fedstill {
 namespace {
@@ -26,6 +27,10 @@ std::string subject_of(const Message& message) {
   return {};
 }
 
+bool is_sign_of_life(const Message& message) {
+  return std::holds_alternative<Heartbeat>(message) || std::holds_alternative<Leave>(message);
+}
+
 }  // namespace
 
 // What the clock decided is recorded by the next event, if it cannot be now.
@@ -35,10 +40,15 @@ void Reception::attempt(const Event& event) {
     event();
   } catch (const std::system_error& error) {
     note_trouble(error);
+  } catch (const StoreDamaged& error) {
+    note_trouble(error);
   }
 }
 
-void Reception::note_trouble(const std::system_error& error) {
+void Reception::note_trouble(const std::exception& error) {
+  const bool is_damage = dynamic_cast<const StoreDamaged*>(&error) != nullptr;
+  if (is_damaged_ && !is_damage) return;  // the worse of the two is told
+  is_damaged_ = is_damage;
   trouble_ = error.what();
   troubled_ = now_;
 }
@@ -50,7 +60,7 @@ void Reception::try_recording() {
   tried_ = now_;
   attempt([&] {
     coordinator_.record_time();
-    if (now_ - troubled_ >= 2 * options_.heartbeat) trouble_.clear();
+    if (!is_damaged_ && now_ - troubled_ >= 2 * options_.heartbeat) trouble_.clear();
   });
 }
 
@@ -87,6 +97,9 @@ void Reception::receive(Id id, Frame frame, Instant now) {
   const std::string subject = subject_of(frame.message);
   try {
     handle(*connection, std::move(frame), now);
+  } catch (const StoreDamaged& error) {
+    note_trouble(error);
+    say_try_later(*connection, subject);
   } catch (const DecodeError& error) {
     blame(*connection);
     end(*connection, error.what());
@@ -174,14 +187,15 @@ void Reception::handle(Connection& connection, Frame frame, Instant now) {
   note(connection, frame, true);
   if (!connection.greeted) return greet(connection, frame);
   if (std::holds_alternative<StatusRequest>(frame.message)) {
-    return answer_status(connection, frame);
+    return answer_status(connection, std::get<StatusRequest>(frame.message));
   }
   if (connection.role != "client") {
-    throw DecodeError("[reception] a " + connection.role + " does not send " +
+    throw DecodeError("[reception] role " + connection.role + " does not send " +
                       std::string(name(kind_of(frame.message))));
   }
   const bool joins = std::holds_alternative<Join>(frame.message);
   const std::string subject = subject_of(frame.message);
+  if (is_damaged_ && !is_sign_of_life(frame.message)) return say_try_later(connection, subject);
   Reaction reaction = coordinator_.receive(connection.name, std::move(frame), now);
   if (joins) {
     const auto* answer = std::get_if<Acknowledgement>(&reaction.frames.front().message);
@@ -207,23 +221,31 @@ void Reception::greet(Connection& connection, const Frame& frame) {
   welcome.version = *version;
   welcome.software = to_free_text(options_.software, 64);
   welcome.heartbeat_seconds = static_cast<std::uint32_t>(options_.heartbeat.count());
+  const bool may_ask =
+      std::ranges::find(hello->capabilities, kTaskQuestion) != hello->capabilities.end();
+  if (may_ask && !options_.task.empty()) welcome.capabilities.emplace_back(kTaskQuestion);
   if (options_.unix_time) welcome.unix_time = options_.unix_time();
   send(connection, {std::move(welcome), {}});
 }
 
-void Reception::answer_status(Connection& connection, const Frame& frame) {
+void Reception::answer_status(Connection& connection, const StatusRequest& request) {
+  if (connection.role == "client" && request.what == kTaskQuestion && !options_.task.empty()) {
+    return send_json(connection, options_.task);
+  }
   if (connection.role != "admin" || !options_.on_status) {
     return send(connection, refusal_of(Refusal::kFinal, "[status] for administrators only"));
   }
   try {
-    const std::string json =
-        options_.on_status(connection.name, std::get<StatusRequest>(frame.message));
-    const auto bytes = std::as_bytes(std::span(json));
-    if (bytes.size() > kMaxStatusBytes) throw std::invalid_argument("[status] too long an answer");
-    send(connection, {StatusReply{}, {bytes.begin(), bytes.end()}});
+    send_json(connection, options_.on_status(connection.name, request));
   } catch (const std::invalid_argument& error) {
     send(connection, refusal_of(Refusal::kFinal, error.what()));
   }
+}
+
+void Reception::send_json(Connection& connection, const std::string& json) {
+  const auto bytes = std::as_bytes(std::span(json));
+  if (bytes.size() > kMaxStatusBytes) throw std::invalid_argument("[status] too long an answer");
+  send(connection, {StatusReply{}, {bytes.begin(), bytes.end()}});
 }
 
 void Reception::tell_news() {

@@ -30,6 +30,8 @@ struct ReceptionOptions {
   // Of all connections together: with many at once each gets smaller chunks.
   std::size_t bytes_in_flight = std::size_t{64} << 20;
   std::function<std::int64_t()> unix_time = {};  // for the Welcome
+  // JSON for clients that ask what their data must be like (transport/task_question.h), if any.
+  std::string task = {};
   // Answers an administrator with JSON; without it, or where it throws std::invalid_argument, the
   // request is refused. It may exclude and readmit.
   std::function<std::string(const std::string& admin, const StatusRequest&)> on_status = {};
@@ -69,7 +71,7 @@ class Reception {
 
   std::size_t connections() const;
   // Why events cannot be recorded (a full disk), or nothing: none failed for two heartbeats, and
-  // one was written after.
+  // one was written after. Of a damaged database it is said to the end.
   const std::string& trouble() const { return trouble_; }
 
  private:
@@ -77,7 +79,8 @@ class Reception {
   Connection* find(Id id);
   void handle(Connection& connection, Frame frame, Instant now);
   void greet(Connection& connection, const Frame& frame);
-  void answer_status(Connection& connection, const Frame& frame);
+  void answer_status(Connection& connection, const StatusRequest& request);
+  void send_json(Connection& connection, const std::string& json);
   void react(Connection& connection, const std::string& subject, Reaction reaction);
   void send_out(Id id, const std::string& subject, Errand errand);
   void come_back(Id id, const std::string& subject, const Answer& answer, Instant now);
@@ -90,7 +93,7 @@ class Reception {
   void tell_news();
   template <typename Event>
   void attempt(const Event& event);
-  void note_trouble(const std::system_error& error);
+  void note_trouble(const std::exception& error);
   void try_recording();
 
   Coordinator& coordinator_;
@@ -101,6 +104,7 @@ class Reception {
   Instant now_{0};
   std::size_t streams_ = 0;
   std::string trouble_;
+  bool is_damaged_ = false;  // the database: nothing is done any more that it should remember
   Instant troubled_{0}, tried_{0};  // when something could not be recorded; when that was tried
 };
 

@@ -52,6 +52,9 @@ void Reception::come_back(Id id, const std::string& subject, const Answer& answe
   } catch (const std::system_error& error) {
     note_trouble(error);
     if (connection != nullptr) say_try_later(*connection, subject);
+  } catch (const StoreDamaged& error) {
+    note_trouble(error);
+    if (connection != nullptr) say_try_later(*connection, subject);
   } catch (const std::exception& error) {
     if (connection != nullptr) blame(*connection);
     if (connection != nullptr) end(*connection, error.what());

@@ -64,6 +64,13 @@ Round::Decision Round::join(const std::string& client, Instant now) {
   return Decision::kAccept;
 }
 
+void Round::begin_again(const std::string& client, Instant now) {
+  tick(now);
+  Facts* facts = find(client);
+  if (facts == nullptr) return;
+  *facts = {.seen = now_, .progressed = now_, .phase = {}, .excluded = facts->excluded};
+}
+
 void Round::see(const std::string& client, Instant now) {
   tick(now);
   if (Facts* facts = find(client)) facts->seen = now_;

@@ -66,7 +66,8 @@ class Round {
   // Coming back is accepted, also in a round that is over: a member may come for its bundle. A new
   // client is refused then.
   Decision join(const std::string& client, Instant now);
-  void see(const std::string& client, Instant now);  // any frame
+  void begin_again(const std::string& client, Instant now);  // with other work than before
+  void see(const std::string& client, Instant now);          // any frame
   // Progress where the phase changed, or more is done than ever in this phase.
   void heartbeat(const std::string& client, const std::string& phase, std::uint64_t done,
                  std::uint64_t total, Instant now);
@@ -94,8 +95,7 @@ class Round {
   std::chrono::milliseconds open_for() const { return now_ - opened_; }
   Instant last_progress() const { return last_progress_; }
   const std::map<std::string, Facts>& members() const { return members_; }
-  // Requires: a member.
-  Member member(const std::string& client, Instant now) const;
+  Member member(const std::string& client, Instant now) const;  // Requires: a member
   const std::map<std::string, std::string>& uploads() const { return uploads_; }  // client → hash
   const std::string& failure() const { return failure_; }
 

@@ -33,7 +33,7 @@ void remove_leftovers(const fs::path& blobs) {
 Participation mode_of(const SQLite::Column& column) {
   const int mode = column.getInt();
   if (mode == 1 || mode == 2) return static_cast<Participation>(mode);
-  throw DecodeError("[store] mode: found " + std::to_string(mode) + ", expected 1 or 2");
+  throw StoreDamaged("[store] mode: found " + std::to_string(mode) + ", expected 1 or 2");
 }
 
 StoredJoin join_of(SQLite::Statement& row) {
@@ -69,6 +69,7 @@ bool is_known(const std::vector<Row>& known, const Row& row, const std::string& 
   return true;
 }
 
+constexpr const char* kJoin = "INSERT OR REPLACE INTO joins VALUES (?, ?, ?, ?, ?)";
 constexpr const char* kDecision = "INSERT INTO decisions (round, what, details) VALUES (?, ?, ?)";
 constexpr const char* kOpenTime = "INSERT OR REPLACE INTO open_times VALUES (?, ?)";
 constexpr const char* kForget = "DELETE FROM uploads WHERE round = ? AND client = ?";
@@ -110,8 +111,12 @@ void Store::record_join(const StoredJoin& join) {
       "SELECT round, client, architecture, sample_count, mode FROM joins WHERE client = ?", join_of,
       join.client);
   if (is_known(known, join, "client " + join.client + " joined")) return;
-  state_->database.insert("INSERT INTO joins VALUES (?, ?, ?, ?, ?)", join.round, join.client,
-                          join.architecture, join.sample_count, static_cast<int>(join.mode));
+  replace_join(join);
+}
+
+void Store::replace_join(const StoredJoin& join) {
+  state_->database.insert(kJoin, join.round, join.client, join.architecture, join.sample_count,
+                          static_cast<int>(join.mode));
 }
 
 void Store::record_upload(const StoredUpload& upload) {
@@ -196,6 +201,12 @@ std::vector<StoredUpload> Store::uploads(std::uint32_t round) const {
       "SELECT round, client, sha256, sample_count, mode FROM uploads WHERE round = ? ORDER BY "
       "client",
       upload_of, round);
+}
+
+bool Store::has_uploads(const std::string& client) const {
+  return !state_->database
+              .select("SELECT client FROM uploads WHERE client = ? LIMIT 1", text_of, client)
+              .empty();
 }
 
 std::vector<StoredDecision> Store::decisions(std::uint32_t round) const {

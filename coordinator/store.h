@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "model/decode_error.h"
 #include "transport/blob_store.h"
 #include "transport/round_messages.h"
 
@@ -46,11 +47,17 @@ struct StoredResult {
   bool operator==(const StoredResult&) const = default;
 };
 
+// The database turned out damaged while it was in use; only a backup mends that.
+class StoreDamaged : public DecodeError {
+ public:
+  using DecodeError::DecodeError;
+};
+
 // One process at a time: a second one is refused with std::system_error. One thread, but for
 // blobs(), blob() and keep_only(). Every record_ function returns when the event is on disk, and
-// throws std::system_error (full disk, no permission) with nothing half-written, or DecodeError
-// where the database turns out damaged. The same event again changes nothing; a contradicting one
-// throws std::invalid_argument.
+// throws std::system_error (full disk, no permission) with nothing half-written. Whatever meets
+// damage in the database throws StoreDamaged. The same event again changes nothing; a contradicting
+// one throws std::invalid_argument.
 class Store {
  public:
   // Creates or opens, migrates an older schema, and checks the database. Throws std::system_error,
@@ -61,6 +68,7 @@ class Store {
 
   void record_job(const std::string& hash);
   void record_join(const StoredJoin& join);
+  void replace_join(const StoredJoin& join);  // of its round. Requires: no upload of the client
   void record_upload(const StoredUpload& upload);  // Requires: blobs() has it
   void forget_upload(std::uint32_t round, const std::string& client, const std::string& why);
   void record_decision(std::uint32_t round, const std::string& what, const std::string& details);
@@ -75,6 +83,7 @@ class Store {
   std::string job() const;                                           // or empty
   std::vector<StoredJoin> joins(std::uint32_t round) const;          // up to it, by client name
   std::vector<StoredUpload> uploads(std::uint32_t round) const;      // by client name
+  bool has_uploads(const std::string& client) const;                 // in any round
   std::vector<StoredDecision> decisions(std::uint32_t round) const;  // as they were made
   std::vector<StoredExclusion> exclusions() const;                   // by client name
   std::vector<StoredResult> results() const;                         // by round

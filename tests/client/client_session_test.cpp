@@ -106,6 +106,18 @@ class ClientSessionTest : public testing::Test {
 constexpr State kAll[] = {State::kWaiting,  State::kFetching, State::kTraining, State::kUploading,
                           State::kUploaded, State::kDone,     State::kRefused};
 
+// So that its site is not bound to what came to nothing.
+TEST_F(ClientSessionTest, AnUpdateThatIsRefusedForGoodIsForgotten) {
+  bring_to(State::kUploading);
+  hear(refuse(update_, Refusal::kTryLater));
+  EXPECT_TRUE(store_->update().has_value());
+  hear(refuse(update_));
+  EXPECT_EQ(state(), State::kRefused);
+  EXPECT_FALSE(store_->update().has_value());
+  begin();
+  EXPECT_FALSE(store_->update().has_value());
+}
+
 TEST_F(ClientSessionTest, GoesThroughARound) {
   EXPECT_EQ(messages(session_->connected()), (std::vector<Message>{Hello{1, 1, "test", {}}}));
   EXPECT_EQ(hear(Welcome{1, "test", {}, 7, 0}), (std::vector<Message>{Join{"site", "tiny", 100}}));

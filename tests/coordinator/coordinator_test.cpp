@@ -57,6 +57,9 @@ class CoordinatorTest : public testing::Test {
     EXPECT_EQ(reaction.frames.size(), 1U);
     return reaction.frames.at(0).message;
   }
+  void tell_nothing(const std::string& peer, const Message& message) {
+    EXPECT_TRUE(react(peer, message).frames.empty());
+  }
   Message join(const std::string& client, std::int64_t samples = 100) {
     return tell(client, Join{client, "tiny", samples});
   }
@@ -142,6 +145,57 @@ TEST_F(CoordinatorTest, AJoinWithAnImplausibleCountIsRefused) {
   join("a", 100);
   expect_refused(join("a", 101), "the same is expected");
   EXPECT_EQ(store_->joins(kRound).front().sample_count, 100);
+}
+
+// A first attempt with the wrong images binds nobody to them.
+TEST_F(CoordinatorTest, AClientThatTookItsLeaveMayComeWithSomethingElse) {
+  join("a", 100);
+  tell_nothing("a", Heartbeat{kRound, "body", 1, 2});
+  tell_nothing("a", Leave{"the images are not of the pool's size"});
+  coordinator_->leave("a", now_);
+  EXPECT_EQ(tell("a", Join{"a", "other", 60}), Message(some_options().plan));
+  EXPECT_EQ(store_->joins(kRound),
+            (std::vector<StoredJoin>{{kRound, "a", "other", 60, Participation::kModel}}));
+  EXPECT_EQ(member("a"), Round::Member::kJoined);
+  SetUp();
+  EXPECT_EQ(coordinator_->joins().at("a").sample_count, 60);
+  const auto body = encode_model(tiny_update(1));
+  EXPECT_EQ(tell("a", Join{"a", "other", 60}), Message(some_options().plan));
+  send_blob("a", body);
+  Upload its_claim = claim("a", body);
+  its_claim.sample_count = 60;
+  EXPECT_TRUE(std::get<Acknowledgement>(tell("a", its_claim)).accepted);
+  tell_nothing("a", Leave{"stopped"});
+  const auto answer = std::get<Acknowledgement>(join("a", 100));  // that one stands
+  EXPECT_TRUE(answer.reason.ends_with("the same is expected")) << answer.reason;
+}
+
+TEST_F(CoordinatorTest, AClientWhoseUpdateWasRefusedMayComeWithSomethingElse) {
+  join("a", 100);
+  expect_refused(upload("a", numbered_bytes(1)), "[");
+  EXPECT_EQ(member("a"), Round::Member::kRefused);
+  coordinator_->leave("a", now_);
+  EXPECT_EQ(join("a", 60), Message(some_options().plan));
+  EXPECT_EQ(member("a"), Round::Member::kJoined);
+}
+
+TEST_F(CoordinatorTest, OneThatMayStillBeAtWorkIsNotPushedAside) {
+  join("a", 100);
+  const auto expect_twin_refused = [&] {
+    coordinator_->leave("a", now_);  // its connection gave way to the twin's
+    expect_refused(join("a", 60), "or was silent for 45 s");
+    tell_nothing("a", Leave{"refused"});  // which says nothing about the first one
+    coordinator_->leave("a", now_);
+  };
+  expect_twin_refused();
+  expect_twin_refused();
+  join("a", 100);
+  now_ += some_options().round.silent_after - Instant{1};
+  expect_twin_refused();
+  now_ += Instant{1};
+  EXPECT_TRUE(
+      std::holds_alternative<Acknowledgement>(join("a", 60)));  // the round failed meanwhile
+  EXPECT_EQ(store_->joins(kRound).front().sample_count, 60);
 }
 
 TEST_F(CoordinatorTest, AClaimThatDoesNotMatchIsRefused) {

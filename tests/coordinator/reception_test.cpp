@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <stdexcept>
 
+#include "coordinator/database.h"
 #include "model/sha256.h"
 #include "tests/coordinator/reception_fixture.h"
 #include "tests/support/file_size_limit.h"
@@ -271,6 +273,52 @@ TEST_F(ReceptionTest, TroubleLastsUntilNothingFailsAndSomethingIsWritten) {
   EXPECT_NE(reception_->trouble(), "");  // which records nothing
   EXPECT_TRUE(beat(false));
   EXPECT_FALSE(beat(false));
+}
+
+// So large that it is not in memory: only what is read again is found damaged.
+TEST_F(ReceptionTest, ADatabaseDamagedMeanwhileIsToldAndCostsNoConnection) {
+  const auto file = folder_.path() / "coordinator.sqlite";
+  reception_.reset();
+  coordinator_.reset();
+  store_.reset();
+  {
+    Database database(file);
+    database.transact([&] {
+      for (int i = 0; i < 60'000; ++i) {
+        database.run("INSERT INTO joins VALUES (1, ?, ?, 100, 1)", "client-" + std::to_string(i),
+                     std::string(64, 'm'));
+      }
+    });
+  }
+  start({});
+  const auto peer = greeted("somebody");
+  const auto size = std::filesystem::file_size(file);
+  std::filesystem::resize_file(file, 4096);
+  std::filesystem::resize_file(file, size);  // zeros
+  const Acknowledgement later{1, "", false, "the coordinator cannot write now", Refusal::kTryLater};
+  EXPECT_EQ(hear(*peer, Join{"somebody", "tiny", 100}), std::vector<Message>{later});
+  EXPECT_EQ(peer->ended, "");
+  EXPECT_NE(reception_->trouble().find("malformed"), std::string::npos) << reception_->trouble();
+  for (int beat = 0; beat < 5; ++beat) reception_->tick(now_ += 15s);  // nothing mends it
+  EXPECT_NE(reception_->trouble(), "");
+  EXPECT_EQ(hear(*peer, BlobRequest{options_.plan.pool_hash, 0}).size(), 1U);
+  EXPECT_EQ(peer->ended, "");
+}
+
+TEST_F(ReceptionTest, AClientMayAskWhatItsDataMustBeLike) {
+  const auto old = greeted("a");
+  EXPECT_EQ(std::get<Acknowledgement>(hear(*old, StatusRequest{"task", ""}).at(0)).reason,
+            "[status] for administrators only");
+  ReceptionOptions options;
+  options.task = "{}";
+  start(options);
+  const auto peer = open("a");
+  EXPECT_EQ(std::get<Welcome>(hear(*peer, Hello{1, 1, "", {"new", "task"}}).at(0)).capabilities,
+            std::vector<std::string>{"task"});
+  EXPECT_EQ(hear(*peer, StatusRequest{"task", ""}), std::vector<Message>{StatusReply{}});
+  EXPECT_EQ(peer->outbox.front().body.size(), 2U);
+  EXPECT_TRUE(
+      std::holds_alternative<Acknowledgement>(hear(*peer, StatusRequest{"status", ""}).at(0)));
 }
 
 TEST_F(ReceptionTest, EveryoneIsToldToGo) {
