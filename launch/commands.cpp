@@ -102,6 +102,12 @@ void run(const CoordinatorCommand& command) {
   if (!command.upstream.empty()) require_folder(command.upstream_identity);
   Progress progress(std::cerr, terminal_progress(command.quiet));
   nlohmann::json report = serve(command, progress, stop_at_signals());
+  if (report.contains("stopped_by")) {
+    const std::string text = "stopped by " + report.at("stopped_by").get<std::string>() +
+                             "; it goes on with the same --state " +
+                             report.at("state").get<std::string>() + "\n";
+    return print(report, text, command.json);
+  }
   report.erase("samples");
   print(report, summary_text(report), command.json);
 }
@@ -114,13 +120,11 @@ void run(const ClientCommand& command) {
 }
 
 ExitCode run(const PreflightCommand& command) {
-  nlohmann::json found = preflight(command);
-  const bool ready = found.at("ok").get<bool>();
-  found["status"] = ready ? "success" : "error";
+  const nlohmann::json found = preflight(command);
   print(found, preflight_text(found), command.json);
-  if (ready) return ExitCode::kOk;
+  if (found.at("ok").get<bool>()) return ExitCode::kOk;
   std::cerr << "fedstill: [preflight] this site is not ready\n";
-  return ExitCode::kRefused;
+  return static_cast<ExitCode>(found.at("exit_code").get<int>());
 }
 
 void run(const AdminCommand& command) {

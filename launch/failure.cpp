@@ -19,6 +19,7 @@
 #include "launch/job.h"
 #include "launch/sites/membership.h"
 #include "launch/sites/serve.h"
+#include "launch/sites/way_advice.h"
 #include "model/decode_error.h"
 #include "training/device.h"
 #include "training/fit.h"
@@ -99,7 +100,9 @@ std::optional<Failure> describe_between_sites(const std::exception_ptr& error) {
   } catch (const DialError& e) {
     const bool refused = e.step() == DialError::Step::kTls;
     return Failure{refused ? ExitCode::kRefused : ExitCode::kUnreachable, e.what(),
-                   "fedstill preflight looks for the reason step by step"};
+                   advice_on(e.step())};
+  } catch (const PeerRefused& e) {
+    return Failure{ExitCode::kRefused, e.what(), advice_on(e)};
   } catch (const CollectiveError& e) {
     return Failure{ExitCode::kUnreachable, e.what(), ""};
   } catch (const ChannelClosed& e) {

@@ -41,26 +41,19 @@ json rounds_json(const Coordinator& coordinator, const Store& store) {
 json clients_json(const Coordinator& coordinator, const Store& store) {
   std::map<std::string, std::string> excluded;
   for (const StoredExclusion& entry : store.exclusions()) excluded[entry.client] = entry.reason;
-  Rows rows;
-  std::size_t others = coordinator.joins().size();
-  for (const auto& [client, join] : coordinator.joins()) {
-    const auto& uploads = coordinator.round().uploads();
+  const auto& uploads = coordinator.round().uploads();
+  return rows_of(coordinator.joins(), "clients", [&](const auto& client, const auto& join) -> json {
     const auto upload = uploads.find(client);
     const auto exclusion = excluded.find(client);
-    rows.add({{"client", client},
-              {"architecture", join.architecture},
-              {"samples", join.sample_count},
-              {"mode", name(join.mode)},
-              {"first_round", join.round},
-              {"update", upload == uploads.end() ? json(nullptr) : json(upload->second)},
-              {"has_bundle", coordinator.delivered().contains(client)},
-              {"excluded", exclusion == excluded.end() ? json(nullptr) : json(exclusion->second)}});
-    --others;
-    if (!rows.is_full()) continue;
-    rows.leave_out(others);
-    break;
-  }
-  return std::move(rows).under("clients");
+    return {{"client", client},
+            {"architecture", join.architecture},
+            {"samples", join.sample_count},
+            {"mode", name(join.mode)},
+            {"first_round", join.round},
+            {"update", upload == uploads.end() ? json(nullptr) : json(upload->second)},
+            {"has_bundle", coordinator.delivered().contains(client)},
+            {"excluded", exclusion == excluded.end() ? json(nullptr) : json(exclusion->second)}};
+  });
 }
 
 std::string shown(const json& value) {

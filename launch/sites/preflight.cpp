@@ -11,11 +11,18 @@
 #include <optional>
 #include <system_error>
 
+#include "data/data_error.h"
 #include "data/readers.h"
+#include "launch/failure.h"
+#include "launch/input.h"
 #include "launch/outside_text.h"
 #include "launch/progress.h"
 #include "launch/sites/identity_folder.h"
+#include "launch/sites/membership.h"
+#include "launch/sites/task_ahead.h"
+#include "launch/sites/way_advice.h"
 #include "transport/frame.h"
+#include "transport/peer_refused.h"
 #include "transport/tls/dial.h"
 
 namespace fedstill {
@@ -29,7 +36,8 @@ constexpr std::uintmax_t kLeastFreeBytes = std::uintmax_t{1} << 30;
 // Collects what was found; a check that throws has failed, with what it says.
 class Findings {
  public:
-  bool check(const char* what, const char* advice, const std::function<std::string()>& look) {
+  bool check(const char* what, const std::string& advice,
+             const std::function<std::string()>& look) {
     json entry{{"check", what}, {"ok", true}};
     try {
       entry["found"] = look();
@@ -37,22 +45,38 @@ class Findings {
       entry["ok"] = false;
       entry["found"] = error.what();
       entry["do"] = advice;
+      if (all_well_) first_ = failure_of(what, advice);
       all_well_ = false;
     }
     checks_.push_back(entry);
     return entry["ok"];
   }
-  json result() const { return {{"ok", all_well_}, {"checks", checks_}}; }
+  json result() const {
+    json out{{"ok", all_well_}, {"status", all_well_ ? "success" : "error"}, {"checks", checks_}};
+    if (!all_well_) out.update(first_);
+    return out;
+  }
 
  private:
+  // What everybody is told of it; within its handler.
+  static json failure_of(const char* what, const std::string& advice) {
+    const Failure failure = describe(std::current_exception());
+    return {{"exit_code", static_cast<int>(failure.code)},
+            {"message", std::string("[preflight] ") + what + ": " + failure.message},
+            {"hint", advice}};
+  }
+
   json checks_ = json::array();
+  json first_;  // of the first that failed
   bool all_well_ = true;
 };
 
-std::string show_certificate(const CertificateSummary& certificate) {
+std::string show_certificate(const std::filesystem::path& identity) {
+  require_folder(identity);
+  const CertificateSummary certificate = check_credentials(credentials_of(identity));
   if (certificate.role != "client") {
-    throw std::runtime_error(certificate.name + ", role " + certificate.role +
-                             ": only a client takes part");
+    throw CredentialError(certificate.name + ", role " + certificate.role +
+                          ": only a client takes part");
   }
   const std::time_t until = std::chrono::system_clock::to_time_t(certificate.valid_until);
   const auto days = (until - std::time(nullptr)) / 86'400;
@@ -63,110 +87,145 @@ std::string show_certificate(const CertificateSummary& certificate) {
 std::string compare_clocks(std::int64_t theirs) {
   const std::int64_t apart = theirs - static_cast<std::int64_t>(std::time(nullptr));
   if (std::abs(apart) <= kMostClockSeconds) return std::to_string(apart) + " s apart";
-  throw std::runtime_error("this machine's clock and the coordinator's are " +
-                           std::to_string(apart) + " s apart");
+  throw RefusedError("this machine's clock and the coordinator's are " + std::to_string(apart) +
+                     " s apart: certificates would not be valid");
 }
 
 struct WayStep {
   DialError::Step step;
-  const char *what, *advice;
+  const char* what;
 };
-constexpr WayStep kWay[] = {
-    {DialError::Step::kName, "name", "the right host name? does this machine's DNS know it?"},
-    {DialError::Step::kConnect, "TCP",
-     "is the coordinator running, the port right, the firewall open? is a --proxy needed?"},
-    {DialError::Step::kProxy, "proxy", "ask whoever runs the proxy for CONNECT to that port"},
-    {DialError::Step::kTls, "TLS",
-     "certificates of the same authority on both sides, made out to that name, not revoked"}};
+constexpr WayStep kWay[] = {{DialError::Step::kName, "name"},
+                            {DialError::Step::kConnect, "TCP"},
+                            {DialError::Step::kProxy, "proxy"},
+                            {DialError::Step::kTls, "TLS"}};
 
-// Dials, and tells of every step as far as it came; null where one failed.
-std::unique_ptr<NetworkChannel> check_way(const PreflightCommand& command,
-                                          const Credentials& credentials, Findings& findings) {
+// How far the way to the coordinator was gone.
+struct Way {
   std::unique_ptr<NetworkChannel> channel;
+  std::optional<Frame> greeting;
+  std::string silence;  // why there is no greeting
   std::optional<DialError> failure;
-  DialOptions options;
-  options.revoked = command.revoked;
+  std::string advice;
+};
+
+// Whether this side is let in shows with the first word of the other one.
+void greet(Way& way) {
   try {
-    if (!command.proxy.empty()) options.proxy = parse_endpoint(command.proxy);
-    channel = dial(parse_endpoint(command.coordinator), credentials, options);
-  } catch (const DialError& error) {
-    failure = error;
-  } catch (const CredentialError& error) {
-    failure = DialError(DialError::Step::kTls, error.what());
-  } catch (const std::invalid_argument& error) {
-    failure = DialError(DialError::Step::kName, error.what());
+    try {
+      way.channel->send(
+          {Hello{1, kProtocolVersion, "fedstill preflight", task_capabilities()}, {}});
+    } catch (const ChannelClosed&) {  // receive() tells why
+    }
+    way.greeting = way.channel->receive(std::chrono::seconds(10));
+    if (!way.greeting) way.silence = "the coordinator does not answer";
+  } catch (const PeerRefused& error) {
+    way.failure = DialError(DialError::Step::kTls, error.what());
+    way.advice = advice_on(error);
+  } catch (const ChannelClosed& error) {
+    way.silence = error.what();
   }
-  for (const WayStep& way : kWay) {
-    if (way.step == DialError::Step::kProxy && !options.proxy) continue;
-    const bool good = findings.check(way.what, way.advice, [&] {
-      if (failure && failure->step() == way.step) throw *failure;
-      if (way.step == DialError::Step::kTls) return channel->peer().name + " over TLS 1.3";
-      const bool is_nearer = options.proxy && way.step != DialError::Step::kProxy;
-      return is_nearer ? command.proxy : command.coordinator;
-    });
-    if (!good) break;
-  }
-  return channel;
 }
 
-void check_coordinator(const PreflightCommand& command, const Credentials& credentials,
-                       Findings& findings) {
-  const std::unique_ptr<NetworkChannel> channel = check_way(command, credentials, findings);
-  if (channel == nullptr) return;
+Way go(const PreflightCommand& command, const DialOptions& options) {
+  Way way;
+  try {
+    way.channel =
+        dial(parse_endpoint(command.coordinator), credentials_of(command.identity), options);
+    greet(way);
+  } catch (const DialError& error) {
+    way.failure = error;
+  } catch (const CredentialError& error) {
+    way.failure = DialError(DialError::Step::kTls, error.what());
+  } catch (const std::invalid_argument& error) {
+    way.failure = DialError(DialError::Step::kName, error.what());
+  }
+  if (way.failure && way.advice.empty()) way.advice = advice_on(way.failure->step());
+  return way;
+}
+
+// Tells of every step as far as it came; false where one failed.
+bool tell(const Way& way, const PreflightCommand& command, Findings& findings) {
+  for (const WayStep& part : kWay) {
+    if (part.step == DialError::Step::kProxy && command.proxy.empty()) continue;
+    const bool good = findings.check(part.what, way.advice, [&] {
+      if (way.failure && way.failure->step() == part.step) throw DialError(*way.failure);
+      if (part.step == DialError::Step::kTls) return way.channel->peer().name + " over TLS 1.3";
+      const bool is_nearer = !command.proxy.empty() && part.step != DialError::Step::kProxy;
+      return is_nearer ? command.proxy : command.coordinator;
+    });
+    if (!good) return false;
+  }
+  return true;
+}
+
+// Returns what the coordinator asks of a site's data, if it says so.
+std::optional<TaskAhead> check_coordinator(const PreflightCommand& command, Findings& findings) {
+  DialOptions options;
+  options.revoked = command.revoked;
+  if (!command.proxy.empty()) options.proxy = parse_endpoint(command.proxy);
+  const Way way = go(command, options);
+  if (!tell(way, command, findings)) return std::nullopt;
   Welcome welcome;
-  const bool greeted = findings.check(
-      "version",
-      "the same version of fedstill on both sides; is this site revoked, or not on the allow list?",
-      [&] {
-        try {
-          channel->send({Hello{1, kProtocolVersion, "fedstill preflight", {}}, {}});
-        } catch (const ChannelClosed&) {  // receive() tells why
-        }
-        const auto frame = channel->receive(std::chrono::seconds(10));
-        if (!frame) throw std::runtime_error("the coordinator does not answer");
-        if (const auto* no = std::get_if<Acknowledgement>(&frame->message)) {
-          throw std::runtime_error(no->reason);
-        }
-        const auto* answer = std::get_if<Welcome>(&frame->message);
-        if (answer == nullptr) throw std::runtime_error("the other side does not say Welcome");
-        welcome = *answer;
-        return "protocol " + std::to_string(welcome.version) + ", " + welcome.software;
-      });
-  if (!greeted) return;
+  const bool greeted = findings.check("version", "the same version of fedstill on both sides", [&] {
+    if (!way.greeting) throw ChannelClosed(way.silence);
+    if (const auto* no = std::get_if<Acknowledgement>(&way.greeting->message)) {
+      throw RefusedError(no->reason);
+    }
+    const auto* answer = std::get_if<Welcome>(&way.greeting->message);
+    if (answer == nullptr) throw RefusedError("the other side does not say Welcome");
+    welcome = *answer;
+    return "protocol " + std::to_string(welcome.version) + ", " + welcome.software;
+  });
+  if (!greeted) return std::nullopt;
   findings.check("clock", "set the clock, for example with chrony",
                  [&] { return compare_clocks(welcome.unix_time); });
+  std::optional<TaskAhead> task;
+  if (!tells_task(welcome)) return task;
+  findings.check("task", "try again; is the coordinator going down?", [&] {
+    task = ask_task(*way.channel);
+    return to_text(*task);
+  });
+  return task;
+}
+
+std::string check_disk(const PreflightCommand& command) {
+  auto folder = std::filesystem::absolute(command.state.empty() ? "." : command.state);
+  while (!std::filesystem::exists(folder)) folder = folder.parent_path();
+  if (!std::filesystem::is_directory(folder)) {
+    throw std::system_error(ENOTDIR, std::generic_category(), folder.string());
+  }
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+    throw std::system_error(errno, std::generic_category(), folder.string());
+  }
+  const auto free = std::filesystem::space(folder).available;
+  const std::string text = grouped(static_cast<std::int64_t>(free / 1'000'000)) + " MB free";
+  if (free < kLeastFreeBytes) throw std::system_error(ENOSPC, std::generic_category(), text);
+  return text;
 }
 
 }  // namespace
 
 json preflight(const PreflightCommand& command) {
   Findings findings;
-  const Credentials credentials = credentials_of(command.identity);
+  std::optional<TaskAhead> task;
   if (findings.check("certificate", "fedstill cert request, sign and install",
-                     [&] { return show_certificate(check_credentials(credentials)); })) {
-    check_coordinator(command, credentials, findings);
+                     [&] { return show_certificate(command.identity); })) {
+    task = check_coordinator(command, findings);
   }
   if (!command.data.empty()) {
     findings.check("data",
-                   "--data idx:DIR with train-images-idx3-ubyte and train-labels-idx1-ubyte", [&] {
+                   "--data idx:DIR with train-images-idx3-ubyte (idx4 for colour) and "
+                   "train-labels-idx1-ubyte, as the coordinator asks",
+                   [&] {
                      const Dataset data = read_labelled(command.data);
+                     if (task) check_fits(data, *task);
                      return grouped(data.images->count()) + " images, " + "labels up to " +
                             std::to_string(data.classes() - 1);
                    });
   }
-  findings.check("disk", "make room, or choose another --state", [&] {
-    auto folder = std::filesystem::absolute(command.state.empty() ? "." : command.state);
-    while (!std::filesystem::exists(folder)) folder = folder.parent_path();
-    if (!std::filesystem::is_directory(folder))
-      throw std::runtime_error(folder.string() + " is no folder");
-    if (::access(folder.c_str(), W_OK | X_OK) != 0) {
-      throw std::system_error(errno, std::generic_category(), folder.string());
-    }
-    const auto free = std::filesystem::space(folder).available;
-    std::string text = grouped(static_cast<std::int64_t>(free / 1'000'000)) + " MB free";
-    if (free < kLeastFreeBytes) throw std::runtime_error(text);
-    return text;
-  });
+  findings.check("disk", "make room, or choose another --state",
+                 [&] { return check_disk(command); });
   return findings.result();
 }
 

@@ -29,4 +29,19 @@ class Rows {
   std::size_t bytes_ = 0, left_out_ = 0;
 };
 
+// What make(key, value) says of each entry of a map, under a name.
+template <typename Map, typename Make>
+nlohmann::json rows_of(const Map& entries, const char* name, const Make& make) {
+  Rows rows;
+  std::size_t others = entries.size();
+  for (const auto& [key, value] : entries) {
+    rows.add(make(key, value));
+    --others;
+    if (!rows.is_full()) continue;
+    rows.leave_out(others);
+    break;
+  }
+  return std::move(rows).under(name);
+}
+
 }  // namespace fedstill

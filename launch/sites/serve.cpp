@@ -43,6 +43,15 @@ BlobInfo add_pool(Store& store, const Material& material) {
   return store.blobs().add(std::as_bytes(std::span(bytes)));
 }
 
+// What a site's data must be like (transport/task_question.h).
+json task_json(const Material& material) {
+  const ImageShape& image = material.data.train.images->shape;
+  return json{{"channels", image.channels},
+              {"height", image.height},
+              {"width", image.width},
+              {"classes", material.classes()}};
+}
+
 std::optional<Membership> upstream_of(const CoordinatorCommand& command) {
   if (command.upstream.empty()) return std::nullopt;
   return Membership{.coordinator = command.upstream,
@@ -110,10 +119,12 @@ class Federated {
         [&](Coordinator&, Reception& reception, Instant) { reception.end_all(reason); });
     service_.stop();
   }
+  const std::string& stopped_by() const { return stopped_by_; }  // Requires: leave()
 
  private:
   ReceptionOptions reception_options() {
     ReceptionOptions options;
+    options.task = task_json(material_).dump();
     options.unix_time = [] { return static_cast<std::int64_t>(std::time(nullptr)); };
     options.on_status = [this](const std::string& admin, const StatusRequest& request) {
       return answer(admin, request);
@@ -136,6 +147,7 @@ class Federated {
 
   std::string answer(const std::string& admin, const StatusRequest& request) {
     if (request.what == "stop") {
+      stopped_by_ = admin;
       run_.stop = true;
       return json{{"stopping", true}}.dump();
     }
@@ -233,22 +245,15 @@ class Federated {
   Store store_;
   BlobInfo pool_;
   Coordinator coordinator_;
+  std::string stopped_by_;  // by which administrator; on the brain
   Service service_;
   std::optional<Monitor> monitor_;  // last: it asks the service
 };
 
-// Sites would not speak to another role, and the coordinator would wait for them in vain.
-void check_is_coordinator(const std::filesystem::path& identity) {
-  const CertificateSummary own = check_credentials(credentials_of(identity));
-  if (own.role == "coordinator") return;
-  throw CredentialError("[tls] " + identity.string() + " is " + own.name + "'s, role " + own.role +
-                        ": expected role coordinator");
-}
-
 json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bool>& stop,
            ServiceLog& log) {
-  check_is_coordinator(command.identity);  // before there is a folder
-  if (!command.upstream.empty()) check_credentials(credentials_of(command.upstream_identity));
+  check_role(command.identity, "coordinator");  // before there is a folder
+  if (!command.upstream.empty()) check_role(command.upstream_identity, "client");
   Job job;
   const RunFolder folder = open_state(command, job);
   const Material material = material_of_run(job, folder);
@@ -267,6 +272,10 @@ json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bo
     log.write(LogLevel::kWarning, error.what());  // it was to end anyway
   }
   federated.leave("the coordinator stops; it will be back");
+  if (const std::string& admin = federated.stopped_by(); !admin.empty()) {
+    log.write(LogLevel::kInfo, "stopped by " + admin);
+    return json{{"stopped_by", admin}, {"state", folder.path().string()}};
+  }
   throw Stopped("interrupted; go on with the same --state " + folder.path().string());
 }
 

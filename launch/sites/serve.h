@@ -11,8 +11,9 @@ namespace fedstill {
 
 // fedstill coordinator: collects the clients' updates over TLS, teaches, distills, compresses,
 // hands the bundle out, and returns the report. Everything durable is in the state folder, so a
-// killed coordinator goes on when it is started again with the same folder. Throws Stopped when
-// asked to stop, RoundFailed when too few clients got on (unless it is to wait for an
+// killed coordinator goes on when it is started again with the same folder. Where an
+// administrator stopped it, {"stopped_by", "state"} is all there is. Throws Stopped at a signal,
+// RoundFailed when too few clients got on (unless it is to wait for an
 // administrator then), and what simulate throws.
 nlohmann::json serve(const CoordinatorCommand& command, Progress& progress,
                      std::atomic<bool>& stop);

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <chrono>
 
+#include "launch/advice.h"
 #include "launch/job_check.h"
 #include "launch/job_file.h"
 #include "launch/machine.h"
 #include "launch/settings.h"
 #include "launch/sites/identity_folder.h"
+#include "launch/sites/job_difference.h"
 #include "training/device.h"
 
 namespace fedstill {
@@ -43,6 +45,16 @@ Job job_of(const CoordinatorCommand& command) {
   return job;
 }
 
+void require_same_job(const CoordinatorCommand& command, const Job& holds) {
+  Job asked = job_of(command);
+  if (!command.device.empty()) asked.run.device = command.device;
+  const std::string difference = difference_text(holds, asked);
+  if (difference.empty()) return;
+  throw Advised<JobError>(
+      "[coordinator] --state " + command.state.string() + " holds another job: " + difference,
+      "leave the job out to go on with that one, or choose another --state");
+}
+
 }  // namespace
 
 RunFolder open_state(const CoordinatorCommand& command, Job& job) {
@@ -55,12 +67,9 @@ RunFolder open_state(const CoordinatorCommand& command, Job& job) {
   RunFolder folder = RunFolder::reopen(command.state, job);
   check_job(job);
   resolve_machine(job);
-  const bool given = !command.job.empty() || !command.assignments.empty();
-  if (given && write_job(job_of(command)) != write_job(job)) {
-    throw JobError("[coordinator] " + command.state.string() +
-                   " holds another job; leave the job out, or choose another --state");
-  }
   if (!command.device.empty()) job.run.device = command.device;
+  const bool given = !command.job.empty() || !command.assignments.empty();
+  if (given) require_same_job(command, job);
   return folder;
 }
 

@@ -14,17 +14,16 @@
 #include "launch/job_check.h"
 #include "launch/job_file.h"
 #include "launch/machine.h"
-#include "launch/outside_text.h"
 #include "launch/sites/audit.h"
 #include "launch/sites/identity_folder.h"
 #include "launch/sites/membership.h"
 #include "launch/sites/own_model.h"
 #include "launch/sites/service_log.h"
+#include "launch/sites/state_claim.h"
 #include "launch/stages/client_plan.h"
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
 #include "model/model_file.h"
-#include "model/text_file.h"
 #include "training/device.h"
 #include "training/fit.h"
 #include "training/threads.h"
@@ -190,28 +189,15 @@ class Site {
   std::string plan_;  // that is being worked on
 };
 
-// A state folder is one site's with one model and one mode: what was made for a model may not leave
-// under another name, and a model never where predictions were promised.
-void claim_state(const ClientCommand& command, const std::string& name, const OwnModel& model) {
-  const auto path = command.state / "site.json";
-  const std::string mine =
-      json{{"client", name}, {"model", model.content}, {"mode", command.mode}}.dump() + "\n";
-  std::filesystem::create_directories(command.state);
-  if (!std::filesystem::exists(path)) return write_file_atomically(path, mine);
-  const std::string found = read_text(path, 4096);
-  if (found == mine) return;
-  throw UsageError("--state " + command.state.string() + " is of " + printable_lines(found) +
-                   "; the same is expected, or another --state");
-}
-
 json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool>& stop,
               ServiceLog& log) {
   const OwnModel model = own_model(command.model);  // a coordinator would remember a wrong one
-  const CertificateSummary identity = check_credentials(credentials_of(command.identity));
+  const CertificateSummary identity = check_role(command.identity, "client");
   log.write(LogLevel::kInfo, identity.name + " takes part at " + command.coordinator);
   const at::Device device = open_device(command.device);  // before anybody is asked to wait
-  claim_state(command, identity.name, model);
   Site site(command, identity.name, model, device, progress);
+  claim_state(command.state, site.store(),
+              {identity.name, model.content, command.mode, site.identity().sample_count});
   ClientSession session(site.identity(), site.store());
   json result{{"status", "success"},
               {"client", identity.name},

@@ -83,15 +83,6 @@ std::string progress_of(const json& member) {
 json status_json(const Coordinator& coordinator, const std::string& job, std::size_t expected,
                  const Reception& reception, Instant now) {
   const Round& round = coordinator.round();
-  Rows rows;
-  std::size_t others = round.members().size();
-  for (const auto& [client, facts] : round.members()) {
-    rows.add(member_json(coordinator, client, facts, now));
-    --others;
-    if (!rows.is_full()) continue;
-    rows.leave_out(others);
-    break;
-  }
   json answer{{"job", job},
               {"round", round.number()},
               {"state", state_name(round.state())},
@@ -104,7 +95,9 @@ json status_json(const Coordinator& coordinator, const std::string& job, std::si
               {"connections", reception.connections()},
               {"trouble", reception.trouble()},
               {"delivered", coordinator.delivered().size()}};
-  answer.update(std::move(rows).under("members"));
+  answer.update(rows_of(round.members(), "members", [&](const auto& client, const auto& facts) {
+    return member_json(coordinator, client, facts, now);
+  }));
   return answer;
 }
 

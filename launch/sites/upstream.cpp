@@ -69,7 +69,7 @@ std::vector<std::byte> go_upstream(const Membership& membership, const Run& run,
                                    const Material& material, const RoundOutcome& outcome) {
   const auto kept = membership.state / "bundle.fsb";
   if (std::filesystem::exists(kept)) return read_checked_bundle(kept);  // the other may be gone
-  const std::string name = check_credentials(credentials_of(membership.identity)).name;
+  const std::string name = check_role(membership.identity, "client").name;
   std::filesystem::create_directories(membership.state);
   ClientStore store(membership.state, kSiteLimits);
   const std::vector<std::uint8_t> images = encode_idx_images(material.pool.images);

@@ -22,6 +22,7 @@
 #include "tests/launch/process.h"
 #include "training/device.h"
 #include "training/fit.h"
+#include "transport/peer_refused.h"
 #include "transport/tls/credentials.h"
 #include "transport/tls/dial.h"
 
@@ -29,6 +30,7 @@ namespace fedstill {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using tests::run_program;
 using tests::TempFolder;
 
@@ -58,10 +60,27 @@ TEST(Failure, WhatGoesWrongBetweenSitesHasItsCode) {
   EXPECT_EQ(code_of(DialError(DialError::Step::kTls, "no")), ExitCode::kRefused);
   EXPECT_EQ(code_of(DialError(DialError::Step::kConnect, "no")), ExitCode::kUnreachable);
   EXPECT_EQ(code_of(ChannelClosed("no")), ExitCode::kUnreachable);
+  EXPECT_EQ(code_of(PeerRefused("no", "certificate revoked")), ExitCode::kRefused);
   EXPECT_EQ(code_of(RoundFailed("no")), ExitCode::kRoundFailed);
   EXPECT_EQ(code_of(Stopped("no")), ExitCode::kInterrupted);
   EXPECT_THAT(failure_of([] { throw JobError("[upstream] several rounds"); }).hint,
               HasSubstr("without --upstream"));
+}
+
+// Whoever dials: an administrator cannot run a site's preflight.
+TEST(Failure, WhereTheWayEndsTheHintFits) {
+  using Step = DialError::Step;
+  for (const Step step : {Step::kName, Step::kConnect, Step::kProxy, Step::kTls}) {
+    const std::string hint = failure_of([&] { throw DialError(step, "no"); }).hint;
+    EXPECT_NE(hint, "");
+    EXPECT_THAT(hint, Not(HasSubstr("preflight")));
+  }
+  const auto hint_of = [](const char* reason) {
+    return failure_of([&] { throw PeerRefused("no", reason); }).hint;
+  };
+  EXPECT_THAT(hint_of("certificate revoked"), HasSubstr("a new certificate"));
+  EXPECT_THAT(hint_of("bad certificate"), HasSubstr("--allowed"));
+  EXPECT_THAT(hint_of("unknown ca"), HasSubstr("another authority"));
 }
 
 TEST(Failure, AWrongNameOrRoleInACertificateIsNoBug) {

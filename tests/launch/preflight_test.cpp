@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/command_line.h"
+#include "launch/exit_code.h"
 #include "tests/launch/process.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/test_certificates.h"
@@ -20,16 +21,25 @@ namespace {
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 class Preflight : public ::testing::Test {
  protected:
-  // Greets whoever comes, with its clock so many seconds from ours.
-  std::unique_ptr<Server> server_that_greets(std::int64_t seconds_apart) {
+  // Greets whoever comes, with its clock so many seconds from ours, and says what it asks of data.
+  std::unique_ptr<Server> server_that_greets(std::int64_t seconds_apart,
+                                             const std::string& task = "") {
     ServerOptions options;
     options.credentials = authority_.coordinator();
+    options.access.revoked = revoked_;
     ServerHandlers on;
-    on.on_frame = [seconds_apart](const ConnectionPtr& connection, Frame&&) {
+    on.on_frame = [=](const ConnectionPtr& connection, Frame&& frame) {
+      if (std::holds_alternative<StatusRequest>(frame.message)) {
+        connection->send({Heartbeat{1, "", 0, 0}, {}});
+        const auto bytes = std::as_bytes(std::span(task));
+        return static_cast<void>(connection->send({StatusReply{}, {bytes.begin(), bytes.end()}}));
+      }
       Welcome welcome;
+      if (!task.empty()) welcome.capabilities = std::get<Hello>(frame.message).capabilities;
       welcome.software = "a test";
       welcome.unix_time = std::time(nullptr) + seconds_apart;
       connection->send({welcome, {}});
@@ -66,6 +76,9 @@ class Preflight : public ::testing::Test {
     for (const json& check : found.at("checks")) out.push_back(check.at("check"));
     return out;
   }
+  static ExitCode code_of(const json& found) {
+    return static_cast<ExitCode>(found.at("exit_code").get<int>());
+  }
   // The one check that failed; everything that failed says what to do.
   static std::string failed(const json& found) {
     std::string out;
@@ -74,11 +87,17 @@ class Preflight : public ::testing::Test {
       if (!check.at("ok")) out += check.at("check").get<std::string>();
     }
     EXPECT_EQ(found.at("ok").get<bool>(), out.empty());
+    EXPECT_EQ(found.at("status"), out.empty() ? "success" : "error");
+    if (!out.empty()) {
+      EXPECT_THAT(found.at("message"), StartsWith("[preflight] "));
+      EXPECT_NE(found.at("hint"), "");
+    }
     return out;
   }
 
   TemporaryFolder folder_;
   TestAuthority authority_;
+  std::filesystem::path revoked_;  // a list, or none
 };
 
 TEST_F(Preflight, ACoordinatorNeedsThatRoleBeforeItBegins) {
@@ -104,6 +123,7 @@ TEST_F(Preflight, SaysHowFarItCame) {
   EXPECT_EQ(failed(look(std::string(70, 'a') + ":7443")), "name");
   EXPECT_EQ(failed(look("no port")), "name");
   EXPECT_EQ(failed(look(at(1))), "TCP");
+  EXPECT_EQ(code_of(look(at(1))), ExitCode::kUnreachable);
   Listener listener;  // nobody who speaks TLS
   std::thread closing([&] { listener.accept(); });
   const json found = look(at(listener.port()));
@@ -111,6 +131,58 @@ TEST_F(Preflight, SaysHowFarItCame) {
   EXPECT_EQ(failed(found), "TLS");
   EXPECT_THAT(names(found), ElementsAre("certificate", "name", "TCP", "TLS", "disk"));
   EXPECT_THAT(preflight_text(found), HasSubstr("FAILED  TLS"));
+  EXPECT_EQ(code_of(found), ExitCode::kRefused);
+}
+
+// Which shows only after the handshake.
+TEST_F(Preflight, ARefusedCertificateIsToldWithTheReason) {
+  revoked_ = authority_.write("revoked.txt", "");
+  const auto server = server_that_greets(0);
+  const auto identity = identity_of("client");
+  authority_.write("revoked.txt", check_credentials({identity / "site.crt", identity / "site.key",
+                                                     identity / "ca.crt"})
+                                          .fingerprint +
+                                      "\n");
+  PreflightCommand command;
+  command.coordinator = at(server->port());
+  command.identity = identity;
+  command.state = folder_.path() / "state";
+  json found = preflight(command);
+  while (found.at("ok")) found = preflight(command);  // until the list was read
+  EXPECT_EQ(failed(found), "TLS");
+  EXPECT_EQ(code_of(found), ExitCode::kRefused);
+  EXPECT_THAT(found.at("message"), HasSubstr("certificate revoked"));
+  EXPECT_THAT(found.at("hint"), HasSubstr("a new certificate"));
+}
+
+TEST_F(Preflight, ImagesThatDoNotFitAreTold) {
+  const auto server = server_that_greets(0, R"({"channels":1,"height":12,"width":16,"classes":3})");
+  const auto found_of = [&](const char* data) { return look(at(server->port()), data); };
+  const json good = found_of("synthetic:3x1x12x16");
+  EXPECT_EQ(failed(good), "");
+  EXPECT_THAT(preflight_text(good), HasSubstr("images of 1 × 12 × 16, 3 classes"));
+  for (const char* other : {"synthetic:3x1x16x12", "synthetic:3x3x12x16", "synthetic:4x1x12x16"}) {
+    const json found = found_of(other);
+    EXPECT_EQ(failed(found), "data") << other;
+    EXPECT_EQ(code_of(found), ExitCode::kData) << other;
+    EXPECT_THAT(found.at("message"), HasSubstr("the coordinator asks for")) << other;
+  }
+}
+
+TEST_F(Preflight, WhatIsAskedForMayBeNonsense) {
+  for (const char* task : {"[]", "{", R"({"channels":"x"})"}) {
+    const auto server = server_that_greets(0, task);
+    EXPECT_EQ(failed(look(at(server->port()))), "task") << task;
+  }
+}
+
+TEST_F(Preflight, AMissingIdentityIsAMissingInput) {
+  PreflightCommand command;
+  command.coordinator = at(1);
+  command.identity = folder_.path() / "nothing";
+  command.state = folder_.path();
+  EXPECT_EQ(failed(preflight(command)), "certificate");
+  EXPECT_EQ(code_of(preflight(command)), ExitCode::kData);
 }
 
 TEST_F(Preflight, AClockThatIsWrongIsTold) {
@@ -125,6 +197,7 @@ TEST_F(Preflight, WhoIsNoClientTakesNoPart) {
   const json found = look(at(server->port()), "", "admin");
   EXPECT_EQ(failed(found), "certificate");
   EXPECT_THAT(preflight_text(found), HasSubstr("only a client takes part"));
+  EXPECT_EQ(code_of(found), ExitCode::kRefused);
 }
 
 TEST_F(Preflight, AStateThatCannotBeWrittenIsTold) {
@@ -137,8 +210,9 @@ TEST_F(Preflight, AStateThatCannotBeWrittenIsTold) {
 
 TEST_F(Preflight, DataThatCannotBeReadIsTold) {
   const auto server = server_that_greets(0);
-  EXPECT_EQ(failed(look(at(server->port()), "idx:" + (folder_.path() / "nothing").string())),
-            "data");
+  const json found = look(at(server->port()), "idx:" + (folder_.path() / "nothing").string());
+  EXPECT_EQ(failed(found), "data");
+  EXPECT_EQ(code_of(found), ExitCode::kData);
 }
 
 }  // namespace

@@ -4,11 +4,14 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <string>
+#include <system_error>
+#include <utility>
 
 #include "tests/launch/temp_folder.h"
 
@@ -19,16 +22,21 @@ namespace fedstill::tests {
 // were open, and what was not flushed by then is lost. Seen by this process and those it starts.
 class FailingDisk {
  public:
-  // Why this machine has none to offer, or nothing.
+  // Why this machine has none to offer, or nothing. Only looks.
   static std::string find_obstacle() {
     if (::geteuid() != 0) return "mounting a disk takes root";
     if (::access("/dev/loop-control", R_OK | W_OK) != 0) return "no loop devices";
     if (std::system("command -v mkfs.ext4 >/dev/null") != 0) return "no mkfs.ext4";
-    return ::unshare(CLONE_NEWNS) == 0 ? "" : "no mount namespace of one's own";
+    const bool may_unshare = std::system("unshare --mount true >/dev/null 2>&1") == 0;
+    return may_unshare ? "" : "no mount namespace of one's own";
   }
 
-  // Requires: no obstacle; an empty folder, or none.
+  // Requires: no obstacle; an empty folder, or none. From then on what this thread and those it
+  // starts mount is seen by them alone.
   explicit FailingDisk(std::filesystem::path folder) : folder_(std::move(folder)) {
+    if (::unshare(CLONE_NEWNS) != 0) {
+      throw std::system_error(errno, std::generic_category(), "unshare");
+    }
     std::filesystem::create_directories(folder_);
     std::ofstream(image()).flush();
     std::filesystem::resize_file(image(), std::uintmax_t{64} << 20);

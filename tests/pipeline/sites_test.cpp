@@ -71,12 +71,14 @@ TEST_F(Sites, AClientKilledWhileItTrainsGoesOn) {
 }
 
 TEST_F(Sites, StoppedOrToldToEndEitherSideSaysHowToGoOn) {
-  start_coordinator();
+  start_coordinator({"--json"});
   start_client(0);
   ASSERT_TRUE(coordinator_->wait_for_text(events(), "\"message\":\"Join\""));
   EXPECT_EQ(run_program(whom("stop", "ops")).code, 0);
-  EXPECT_EQ(coordinator_->wait(), 9);
-  EXPECT_THAT(coordinator_->err(), HasSubstr("--state"));
+  EXPECT_EQ(coordinator_->wait(), 0);
+  const auto stopped = nlohmann::json::parse(coordinator_->out());
+  EXPECT_EQ(stopped.at("status"), "success");
+  EXPECT_EQ(stopped.at("stopped_by"), "ops");
   start_coordinator();
   start_client(1);
   ASSERT_TRUE(clients_[1]->wait_for_text(state_of(1) / "audit.jsonl", "RoundPlan"));
@@ -114,10 +116,34 @@ TEST_F(Sites, ABackupGoesOnWithWhatTheClientsStillHave) {
 TEST_F(Sites, AnotherJobForTheSameStateIsRefused) {
   start_coordinator();
   kill_coordinator();
-  const Finished found = run_program({"coordinator", "--state", state().string(), "--identity",
-                                      identity("hub").string(), "--set", "clients.count=4",
-                                      "--listen", "127.0.0.1:0"});
+  std::vector<std::string> words{
+      "coordinator", "--state",    state().string(), "--identity", identity("hub").string(),
+      "--listen",    "127.0.0.1:0"};
+  append_settings(words);
+  words.insert(words.end(), {"--set", "clients.count=4"});
+  const Finished found = run_program(words);
   EXPECT_EQ(found.code, 3) << found.err;
+  EXPECT_THAT(found.err, HasSubstr("clients.count = 3, asked for 4"));
+}
+
+// Neither its name, nor its certificate, nor its state is lost with a first attempt that came to
+// nothing.
+TEST_F(Sites, AFirstAttemptWithTheWrongImagesBindsNobody) {
+  start_coordinator();
+  std::vector<std::string> words = whom("preflight", client_of(0));
+  words.insert(words.end(), {"--data", "synthetic:4x1x12x12", "--json"});
+  Finished found = run_program(words);
+  EXPECT_EQ(found.code, 4) << found.err;
+  EXPECT_THAT(nlohmann::json::parse(found.out).at("message"), HasSubstr("asks for 1 × 16 × 16"));
+  words = whom("client", client_of(0));
+  words.insert(words.end(), {"--data", "synthetic:4x1x12x12", "--model", "cnn3", "--state",
+                             state_of(0).string(), "--threads", "1"});
+  found = run_program(words);
+  EXPECT_EQ(found.code, 4) << found.err;
+  EXPECT_THAT(found.err, HasSubstr("not of the pool's size"));
+  EXPECT_EQ(nlohmann::json::parse(ask("clients").out).at("clients").at(0).at("samples"), 6000);
+  start_clients();
+  expect_the_same_student();
 }
 
 TEST_F(Sites, StatusNamesTheMembers) {
@@ -188,6 +214,10 @@ TEST_F(Sites, ARevokedClientIsTurnedAway) {
   std::vector<std::string> as_json = whom("preflight", client_of(0));
   as_json.push_back("--json");
   EXPECT_EQ(nlohmann::json::parse(run_program(as_json).out).at("status"), "error");  // one document
+  start_client(0);  // which does not dial for ever
+  EXPECT_EQ(clients_[0]->wait(), 10);
+  EXPECT_THAT(clients_[0]->err(), HasSubstr("certificate revoked"));
+  EXPECT_THAT(clients_[0]->err(), HasSubstr("hint: a new certificate is needed"));
   EXPECT_EQ(run_program(whom("preflight", client_of(1))).code, 0);
 }
 
@@ -225,6 +255,16 @@ TEST_F(Sites, AMisspeltModelIsSaidBeforeAnybodyIsDialled) {
   EXPECT_EQ(found.code, 2) << found.err;
   EXPECT_THAT(found.err, HasSubstr("resnet8"));
   EXPECT_EQ(nlohmann::json::parse(ask("clients").out).at("clients").size(), 0);
+}
+
+TEST_F(Sites, WhoIsNoClientTakesNoPart) {
+  port_ = "1";
+  std::vector<std::string> words = whom("client", "ops");
+  words.insert(words.end(), {"--data", "synthetic:4x1x16x16", "--model", "mlp", "--state",
+                             state_of(0).string()});
+  const Finished found = run_program(words);
+  EXPECT_EQ(found.code, 10);
+  EXPECT_THAT(found.err, HasSubstr("expected role client"));
 }
 
 TEST_F(Sites, NobodyThereIsSaid) {

@@ -1,0 +1,35 @@
+#include "launch/sites/job_difference.h"
+
+#include <gtest/gtest.h>
+
+#include "launch/job_file.h"
+
+namespace fedstill {
+namespace {
+
+TEST(JobDifference, NamesKeysWithBothValues) {
+  const Job holds = make_preset("quick");
+  EXPECT_EQ(difference_text(holds, holds), "");
+  Job asked = holds;
+  asked.clients.count += 1;
+  asked.data.source = "mnist:x";
+  EXPECT_EQ(difference_text(holds, asked),
+            "data.source = \"fashion-mnist\", asked for \"mnist:x\"; clients.count = " +
+                std::to_string(holds.clients.count) + ", asked for " +
+                std::to_string(asked.clients.count));
+}
+
+TEST(JobDifference, OfManyTheFirstFew) {
+  const Job holds = make_preset("quick");
+  Job asked = holds;
+  ++asked.data.pool;
+  ++asked.clients.count;
+  ++asked.clients.epochs;
+  ++asked.clients.batch;
+  ++asked.head.steps;
+  ++asked.round.count;
+  EXPECT_TRUE(difference_text(holds, asked).ends_with("; and 2 more"));
+}
+
+}  // namespace
+}  // namespace fedstill
