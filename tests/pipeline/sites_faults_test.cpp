@@ -190,7 +190,7 @@ TEST_F(SitesFaults, ADiskThatIsFullForAWhileCostsOnlyTime) {
 // What the kernel does to a disk that fails. Nothing that was acknowledged is lost, although nobody
 // had time to put anything in order.
 TEST_F(SitesFaults, AStateThatTurnsReadOnlyTakesNothingNewAndKeepsWhatItHas) {
-  const std::string obstacle = FailingDisk::find_obstacle();
+  const std::string obstacle = find_mount_obstacle();
   if (!obstacle.empty()) GTEST_SKIP() << obstacle;
   FailingDisk disk(state());
   const std::uint16_t monitor = free_port();
@@ -221,7 +221,7 @@ TEST_F(SitesFaults, AStateThatTurnsReadOnlyTakesNothingNewAndKeepsWhatItHas) {
 
 TEST_F(SitesFaults, AClientWhoseStateTurnsReadOnlySaysSoAndGoesOnLater) {
   if (!runs_long_tests()) GTEST_SKIP() << "with FEDSTILL_LONG";
-  const std::string obstacle = FailingDisk::find_obstacle();
+  const std::string obstacle = find_mount_obstacle();
   if (!obstacle.empty()) GTEST_SKIP() << obstacle;
   FailingDisk disk(state_of(2));
   start_coordinator();

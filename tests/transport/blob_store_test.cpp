@@ -12,6 +12,7 @@
 #include "model/decode_error.h"
 #include "tests/support/file_size_limit.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/thin_disk.h"
 #include "tests/transport/frames.h"
 #include "transport/blob_sender.h"
 
@@ -267,6 +268,28 @@ TEST_F(BlobStoreTest, AFullDiskKeepsWhatWasWritten) {
               State::kComplete);
     expect_kept();
   }
+}
+
+// What could not be flushed reads as if it had been, so it must not be gone on from.
+TEST_F(BlobStoreTest, WhatCannotBeFlushedIsThrownAway) {
+  const std::string obstacle = find_mount_obstacle();
+  if (!obstacle.empty()) GTEST_SKIP() << obstacle;
+  const ThinDisk disk;
+  BlobStore store(disk.path() / "blobs");
+  bytes_ = some_bytes(8 << 20);
+  BlobWriter writer(store, info_of(bytes_), "site");
+  const auto half = std::span(bytes_).first(4 << 20), rest = std::span(bytes_).last(4 << 20);
+  EXPECT_EQ(writer.append(0, half), State::kOpen);
+  try {
+    writer.append(half.size(), rest);
+    ADD_FAILURE() << "was flushed";
+  } catch (const std::system_error& error) {
+    EXPECT_NE(std::string(error.what()).find("sync"), std::string::npos) << error.what();
+  }
+  EXPECT_EQ(files_in(disk.path() / "blobs"), 0U);
+  EXPECT_EQ(store.total_bytes(), 0U);
+  EXPECT_FALSE(store.has(info_of(bytes_).sha256));
+  EXPECT_EQ(BlobWriter(store, info_of(bytes_), "site").offset(), 0U);
 }
 
 TEST_F(BlobStoreTest, AnUnusableFolderIsASystemError) {
