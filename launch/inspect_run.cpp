@@ -149,7 +149,7 @@ std::optional<fs::path> result_of_run(const fs::path& run) {
 Inspection inspect_unfinished(const fs::path& run) {
   Job job;
   apply_job_file(job, run / "job.toml");
-  const std::string program = shown(recalled(run, "program", "name", std::string{}));
+  const std::string program = printable(recalled(run, "program", "name", std::string{}));
   Inspection out;
   if (program == "fedavg") out = of_fedavg(run, job);
   if (program == "simulate") out = of_job(run, job);
