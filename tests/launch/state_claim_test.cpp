@@ -74,7 +74,8 @@ TEST_F(StateClaim, AFolderStaysWithItsSite) {
 
 TEST_F(StateClaim, OneWithoutImagesIsOfAnyNumber) {
   std::ofstream(folder_ / "site.json")
-      << R"({"client":"hospital-a","mode":"model","model":"resnet8"})" << "\n";
+      << R"({"client":"hospital-a","mode":"model","model":"resnet8"})"
+      << "\n";
   make_something();
   claim(first_);
   EXPECT_THAT(text_of(folder_ / "site.json"), HasSubstr("600"));
