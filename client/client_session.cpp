@@ -164,8 +164,8 @@ std::vector<Frame> ClientSession::receive_acknowledgement(const Acknowledgement&
     writer_.reset();
     return go_on();
   } else if (answer.sha256.empty() || is_of_update || is_of_fetch) {
-    if (is_of_update) store_.forget_update();  // the same would be refused again
     refuse(answer.reason);
+    if (is_of_update) store_.forget_update();  // the next attempt may be a better one
   }
   return {};
 }

@@ -72,14 +72,15 @@ class Participant {
         work_(work),
         stop_(stop),
         options_(options),
-        wait_(options.first_wait) {}
+        wait_(options.first_wait),
+        was_let_in_(session.store().update() || !session.store().blobs().list().empty()) {}
 
   Ending run() {
     while (!is_over()) {
       try {
         connect_and_converse();
       } catch (const PeerRefused& error) {
-        if (!was_heard_ || ++refusals_ >= options_.most_refusals) throw;
+        if (!may_be_let_in_again()) throw;
         note_cut(error.what());
       } catch (const ChannelClosed& error) {
         note_cut(error.what());
@@ -98,6 +99,13 @@ class Participant {
  private:
   bool is_over() const {
     return stop_ || session_.state() == State::kDone || session_.state() == State::kRefused;
+  }
+
+  // To be asked once for each refusal.
+  bool may_be_let_in_again() {
+    if (!was_let_in_) return false;
+    if (!refused_since_) refused_since_ = Clock::now();
+    return Clock::now() - *refused_since_ < options_.refused_for;
   }
 
   void connect_and_converse() {
@@ -154,8 +162,8 @@ class Participant {
   }
 
   std::vector<Frame> hear(const Frame& frame) {
-    was_heard_ = true;
-    refusals_ = 0;
+    was_let_in_ = true;
+    refused_since_.reset();
     if (work_.on_frame) work_.on_frame(frame, true);
     const State before = session_.state();
     const auto newest = session_.store().bundles();
@@ -257,8 +265,8 @@ class Participant {
   std::minstd_rand random_{std::random_device{}()};
   std::unique_ptr<Channel> channel_;
   Clock::time_point heard_{}, spoke_{};
-  bool was_heard_ = false;  // ever
-  int refusals_ = 0;        // of who we are, since
+  bool was_let_in_;                                 // ever, as far as the store knows
+  std::optional<Clock::time_point> refused_since_;  // without a frame since
   std::optional<Making> making_;
 };
 

@@ -49,7 +49,7 @@ struct ParticipantOptions {
   std::chrono::milliseconds poll{50};              // how late a finished update may be noticed
   std::chrono::milliseconds heartbeat{0};          // 0: as the coordinator asks
   int missed_heartbeats = 4;                       // then the connection counts as dead
-  int most_refusals = 8;                           // in a row, of who we are
+  std::chrono::milliseconds refused_for{std::chrono::hours(24)};  // in a row, for who we are
   std::size_t chunk_bytes = kChunkBytes;
 };
 
@@ -60,10 +60,10 @@ enum class Ending { kDone, kRefused, kStopped };
 //
 // connect() returns a fresh channel; where it throws ChannelClosed or std::system_error it is tried
 // again later, anything else ends taking part, as does what make_update throws (the coordinator is
-// told). PeerRefused ends it where the coordinator was never heard before, and else after
-// most_refusals without a frame between: its lists may be on their way to be mended. With `stop`
-// set the coordinator is told too, and kStopped returned; the store then holds what a later start
-// goes on with.
+// told). PeerRefused ends it where this side was never let in (the store is empty), and else after
+// refused_for without a frame between: a list may be wrong for a while. With `stop` set the
+// coordinator is told too, and kStopped returned; the store then holds what a later start goes on
+// with.
 Ending take_part(ClientSession& session, const std::function<std::unique_ptr<Channel>()>& connect,
                  const SiteWork& work, const std::atomic<bool>& stop,
                  const ParticipantOptions& options = {});

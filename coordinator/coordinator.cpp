@@ -48,15 +48,20 @@ Reaction Coordinator::receive(const std::string& peer, Frame frame, Instant real
   }
   const Message& message = frame.message;
   if (const auto* join = std::get_if<Join>(&message)) return accept_join(peer, *join, now);
-  if (exclusions_.contains(peer)) {
-    return refuse("", Round::Decision::kRefuseExcluded);
-  }
   if (std::holds_alternative<Leave>(message)) {
     // Of one whose own join was refused it means nothing: another may be at work under its name.
-    if (is_here(round_, peer) || waiting_.contains(peer)) left_.insert(peer);
+    if (is_here(round_, peer) || waiting_.contains(peer)) heard_.erase(peer);
     return {};
   }
+  if (exclusions_.contains(peer)) return refuse("", Round::Decision::kRefuseExcluded);
   round_.see(peer, now);
+  if (joins_.contains(peer)) heard_[peer] = now;
+  return receive_work(peer, std::move(frame), now, real_now);
+}
+
+Reaction Coordinator::receive_work(const std::string& peer, Frame frame, Instant now,
+                                   Instant real_now) {
+  const Message& message = frame.message;
   if (const auto* heartbeat = std::get_if<Heartbeat>(&message)) {
     if (heartbeat->round == round_.number()) {
       round_.heartbeat(peer, heartbeat->phase, heartbeat->done, heartbeat->total, now);
@@ -132,7 +137,8 @@ Reaction Coordinator::accept_join(const std::string& peer, const Join& join, Ins
     return refuse("", Refusal::kFinal, problem);
   }
   const bool collects = round_.state() == Round::State::kCollecting;
-  StoredJoin stored{round_.number() + (collects ? 0 : 1), join.client, join.architecture,
+  const bool is_closed = round_.state() == Round::State::kClosed;  // a failed one may be reopened
+  StoredJoin stored{round_.number() + (is_closed ? 1 : 0), join.client, join.architecture,
                     join.sample_count, join.mode};
   const auto known = joins_.find(peer);
   if (known != joins_.end()) stored.round = known->second.round;
@@ -142,7 +148,7 @@ Reaction Coordinator::accept_join(const std::string& peer, const Join& join, Ins
     if (!problem.empty()) return refuse("", Refusal::kFinal, problem);
   }
   if (is_new && !finished()) record(stored, now);
-  left_.erase(peer);
+  heard_[peer] = now;
   if (stored.round <= round_.number()) {
     round_.join(peer, now);
   } else {
@@ -176,7 +182,9 @@ void Coordinator::record(const StoredJoin& join, Instant now) {
   const bool is_known = joins_.contains(join.client);
   is_known ? store_.replace_join(join) : store_.record_join(join);
   joins_.insert_or_assign(join.client, join);
-  if (is_known) round_.begin_again(join.client, now);
+  if (!is_known) return;
+  round_.begin_again(join.client, now);
+  forget_incoming(join.client);
 }
 
 // Nobody is bound to a first attempt that came to nothing. But what was accepted stands, and of two
@@ -187,10 +195,10 @@ std::string Coordinator::find_change_problem(const StoredJoin& first, Instant no
                               std::string(name(first.mode)) + ": the same is expected";
   if (store_.has_uploads(first.client)) return problem;
   const Instant patience = options_.round.silent_after;
+  const auto heard = heard_.find(first.client);
   const auto member = round_.members().find(first.client);
-  const bool is_over = left_.contains(first.client) ||
-                       (member != round_.members().end() &&
-                        (member->second.refused || now - member->second.seen >= patience));
+  const bool was_refused = member != round_.members().end() && member->second.refused;
+  const bool is_over = was_refused || heard == heard_.end() || now - heard->second >= patience;
   if (is_over && !checks_.contains(first.client)) return {};
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(patience).count();
   return problem + ", unless that one took its leave or was silent for " + std::to_string(seconds) +

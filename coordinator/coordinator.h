@@ -63,6 +63,7 @@ class Coordinator {
   PredictionsShape pool() const;                // what predictions must be about
 
  private:
+  Reaction receive_work(const std::string& peer, Frame frame, Instant now, Instant real_now);
   Reaction accept_join(const std::string& peer, const Join& join, Instant now);
   Reaction accept_offer(const std::string& peer, const BlobOffer& offer, Instant now);
   Reaction accept_chunk(const std::string& peer, const BlobChunk& chunk,
@@ -109,7 +110,7 @@ class Coordinator {
   std::map<std::string, StoredJoin> joins_;        // by client name
   std::map<std::string, std::string> exclusions_;  // client → reason
   std::set<std::string> waiting_;                  // connected, for the next round
-  std::set<std::string> left_;                     // said Leave after their last join
+  std::map<std::string, Instant> heard_;  // who joined and has not taken its leave: when last
   std::optional<StoredResult> last_result_, result_before_;
   std::set<std::string> delivered_;
   bool outcome_recorded_ = false;

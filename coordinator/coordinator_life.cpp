@@ -101,6 +101,7 @@ void Coordinator::restore(Instant now) {
   if (results.size() > 1) result_before_ = results[results.size() - 2];
   for (const StoredJoin& join : store_.joins(std::numeric_limits<std::uint32_t>::max())) {
     joins_.emplace(join.client, join);
+    heard_[join.client] = now;  // perhaps: it may be at work and only the line is gone
   }
   admit_new_members(now);
   restore_uploads(now);

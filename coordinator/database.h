@@ -8,8 +8,7 @@
 
 namespace fedstill {
 
-// The coordinator's SQLite file: its schema, and SQLite's errors made ours. Included by store.cpp
-// alone.
+// The coordinator's SQLite file: its schema, and SQLite's errors made ours.
 class Database {
  public:
   // Creates or opens, brings an older schema up to date, and checks the file. Throws

@@ -27,8 +27,10 @@ std::string subject_of(const Message& message) {
   return {};
 }
 
-bool is_sign_of_life(const Message& message) {
-  return std::holds_alternative<Heartbeat>(message) || std::holds_alternative<Leave>(message);
+// Where the database is damaged: nothing of these is to be remembered.
+bool needs_no_record(const Message& message) {
+  return std::holds_alternative<Heartbeat>(message) || std::holds_alternative<Leave>(message) ||
+         std::holds_alternative<BlobRequest>(message);
 }
 
 }  // namespace
@@ -195,7 +197,7 @@ void Reception::handle(Connection& connection, Frame frame, Instant now) {
   }
   const bool joins = std::holds_alternative<Join>(frame.message);
   const std::string subject = subject_of(frame.message);
-  if (is_damaged_ && !is_sign_of_life(frame.message)) return say_try_later(connection, subject);
+  if (is_damaged_ && !needs_no_record(frame.message)) return say_try_later(connection, subject);
   Reaction reaction = coordinator_.receive(connection.name, std::move(frame), now);
   if (joins) {
     const auto* answer = std::get_if<Acknowledgement>(&reaction.frames.front().message);

@@ -49,7 +49,7 @@ Round::Decision Round::join(const std::string& client, Instant now) {
   tick(now);
   Facts* known = find(client);
   if (known == nullptr) {
-    if (state_ != State::kCollecting) return Decision::kRefuseClosed;
+    if (state_ == State::kClosed) return Decision::kRefuseClosed;
     Facts& facts = members_[client];
     facts.here = true;
     facts.seen = now_;

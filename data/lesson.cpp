@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "model/atomic_file.h"
+#include "model/byte_source.h"
 #include "model/decode_error.h"
 #include "model/finite_weights.h"
 #include "model/model_container.h"

@@ -39,9 +39,11 @@ bool tells_task(const Welcome& welcome) {
 }
 
 TaskAhead ask_task(Channel& channel, std::chrono::milliseconds patience) {
+  using Clock = std::chrono::steady_clock;
   channel.send({StatusRequest{std::string(kTaskQuestion), ""}, {}});
-  for (;;) {
-    const auto frame = channel.receive(patience);
+  for (const auto end = Clock::now() + patience;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
+    const auto frame = channel.receive(std::max(left, std::chrono::milliseconds{0}));
     if (!frame) throw ChannelClosed("[task] the coordinator does not answer");
     if (const auto* no = std::get_if<Acknowledgement>(&frame->message)) {
       throw ChannelClosed("[task] " + no->reason);

@@ -235,25 +235,69 @@ TEST_F(ParticipantTest, NonsenseEndsTheConnectionAndItTriesAgain) {
   EXPECT_EQ(troubles_.size(), 2U);
 }
 
+TEST_F(ParticipantTest, WhoIsRefusedSaysGoodbye) {
+  start();
+  const auto end = joined();
+  end->send({Acknowledgement{1, "", false, "go away"}, {}});
+  EXPECT_EQ(hear(*end), Message(Leave{"refused"}));
+  EXPECT_EQ(site_.get(), Ending::kRefused);
+}
+
+// As a connection of TLS 1.3 behaves: that the other side refused who we are shows when its alert
+// is read, which may be after sending has failed.
+class RefusingChannel : public Channel {
+ public:
+  using Channel::send;
+  void send(const Frame& /*frame*/) override { throw ChannelClosed("broken pipe"); }
+  std::optional<Frame> receive(milliseconds /*wait*/) override {
+    throw PeerRefused("the peer refused: bad certificate", "bad certificate");
+  }
+  void close() override {}
+};
+
 // Who it is, not what it says: nobody gets better by dialling.
-TEST_F(ParticipantTest, ARefusalOfWhoItIsEndsItAtOnceOrAfterAWhile) {
-  ClientStore store(folder_.path() / "state");
-  ClientSession session({"site", "tiny", 100}, store);
-  options_.most_refusals = 3;
-  int tries = 0, heard_at = 0;
-  const auto connect = [&]() -> std::unique_ptr<Channel> {
-    if (++tries != heard_at) throw PeerRefused("the peer refused: bad certificate", "bad");
-    auto [here, there] = make_in_process_channel();
-    here->send({Heartbeat{1, "", 0, 0}, {}});
-    here->close();
-    return std::move(there);
-  };
-  EXPECT_THROW(take_part(session, connect, work_, stop_, options_), PeerRefused);
-  EXPECT_EQ(tries, 1);
-  tries = 0;
-  heard_at = 1;  // perhaps somebody edits a list
-  EXPECT_THROW(take_part(session, connect, work_, stop_, options_), PeerRefused);
-  EXPECT_EQ(tries, 4);
+class RefusedParticipantTest : public ParticipantTest {
+ protected:
+  // Dials with what the tries meet, one after the other: nothing for a refusal.
+  Ending take_part_with(const std::vector<std::optional<Message>>& met) {
+    ClientStore store(folder_.path() / "state");
+    ClientSession session({"site", "tiny", 100}, store);
+    const auto connect = [&]() -> std::unique_ptr<Channel> {
+      const std::optional<Message>& first = met.at(tries_++);
+      if (!first) return std::make_unique<RefusingChannel>();
+      auto [here, there] = make_in_process_channel();
+      here->send({*first, {}});
+      here->close();
+      return std::move(there);
+    };
+    return take_part(session, connect, work_, stop_, options_);
+  }
+  const std::optional<Message> refusal_;
+  const Message sign_of_life_ = Heartbeat{1, "", 0, 0};
+  const Message end_ = Acknowledgement{1, "", false, "go away"};
+  std::size_t tries_ = 0;
+};
+
+TEST_F(RefusedParticipantTest, WhoWasNeverLetInEndsAtOnce) {
+  EXPECT_THROW(take_part_with({refusal_, end_}), PeerRefused);
+  EXPECT_EQ(tries_, 1U);
+}
+
+TEST_F(RefusedParticipantTest, WhoWasLetInBeforeIsPatient) {
+  EXPECT_EQ(take_part_with({sign_of_life_, refusal_, refusal_, refusal_, end_}), Ending::kRefused);
+  EXPECT_EQ(tries_, 5U);
+}
+
+TEST_F(RefusedParticipantTest, ButNotForEver) {
+  options_.refused_for = 0ms;
+  EXPECT_THROW(take_part_with({sign_of_life_, refusal_, end_}), PeerRefused);
+  EXPECT_EQ(tries_, 2U);
+}
+
+TEST_F(RefusedParticipantTest, AStateThatHoldsSomethingTellsThatItWasLetIn) {
+  ClientStore(folder_.path() / "state").blobs().add(std::vector<std::byte>(10));
+  EXPECT_EQ(take_part_with({refusal_, end_}), Ending::kRefused);
+  EXPECT_EQ(tries_, 2U);
 }
 
 TEST_F(ParticipantTest, WhatCannotBeMendedEndsIt) {

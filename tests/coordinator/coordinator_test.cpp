@@ -198,6 +198,22 @@ TEST_F(CoordinatorTest, OneThatMayStillBeAtWorkIsNotPushedAside) {
   EXPECT_EQ(store_->joins(kRound).front().sample_count, 60);
 }
 
+TEST_F(CoordinatorTest, WhoFellSilentBetweenRoundsMayComeWithSomethingElse) {
+  CoordinatorOptions options = some_options();
+  options.plan.rounds = 2;
+  open(options);
+  for (const char* client : {"a", "b", "c"}) {
+    join_and_upload(client, static_cast<std::uint64_t>(client[0]));
+  }
+  join("d", 100);  // the round is closed: it waits for the next one
+  coordinator_->leave("d", now_);
+  now_ += options.round.silent_after - Instant{1};
+  EXPECT_FALSE(std::get<Acknowledgement>(join("d", 60)).accepted);
+  now_ += Instant{1};
+  EXPECT_TRUE(std::get<Acknowledgement>(join("d", 60)).accepted);
+  EXPECT_EQ(coordinator_->joins().at("d").sample_count, 60);
+}
+
 TEST_F(CoordinatorTest, AClaimThatDoesNotMatchIsRefused) {
   const auto body = encode_model(tiny_update(1));
   expect_refused(upload("a", body), "not joined");
@@ -462,6 +478,20 @@ TEST_F(CoordinatorTest, AFailedRoundMayBeReopenedForGood) {
   EXPECT_EQ(coordinator_->round().state(), Round::State::kCollecting);
   join_and_upload("b", 2);
   join_and_upload("c", 3);
+  EXPECT_EQ(coordinator_->round().state(), Round::State::kClosed);
+}
+
+TEST_F(CoordinatorTest, WhoComesWhileARoundHasFailedTakesPartOnceItIsReopened) {
+  join_and_upload("a", 1);
+  coordinator_->tick(now_ = Instant{1000});
+  for (const char* client : {"b", "c"}) {
+    EXPECT_TRUE(std::get<Acknowledgement>(join(client)).accepted) << client;
+    if (client[0] == 'b') open();  // and after a restart
+  }
+  coordinator_->reopen(now_);
+  EXPECT_EQ(member("c"), Round::Member::kJoined);
+  EXPECT_TRUE(upload("c", tiny_update(3)).accepted);
+  join_and_upload("b", 2);
   EXPECT_EQ(coordinator_->round().state(), Round::State::kClosed);
 }
 

@@ -20,6 +20,7 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_update.h"
 #include "transport/archive.h"
+#include "transport/task_question.h"
 
 namespace {
 
@@ -78,7 +79,7 @@ const Bytes& predictions() {
 CoordinatorOptions coordinator_options() {
   CoordinatorOptions options;
   options.round.expected_clients = 4;  // one never comes: the round stays open
-  options.round.deadline = std::chrono::hours(1);
+  options.round.deadline = std::chrono::hours(24);
   options.plan = {std::string(64, 'a'), kFirstRound, std::string(64, 'b'), kClasses};
   options.image = {1, 4, 4};
   options.classes = kClasses;
@@ -88,6 +89,7 @@ CoordinatorOptions coordinator_options() {
 
 ReceptionOptions reception_options() {
   ReceptionOptions options;
+  options.task = R"({"channels":1})";
   options.on_status = [](const std::string&, const StatusRequest&) { return std::string("{}"); };
   return options;
 }
@@ -147,46 +149,50 @@ class Conversation {
     const std::uint8_t first = script.next();
     const std::size_t who = first % kNames.size();
     Peer& peer = peers_[who];
-    if (!peer.is_open) open(peer, kNames[who], who == 2 ? "admin" : "client");
-    const std::string name = kNames[who];
+    if (!peer.is_open) open(peer, kNames[who], role_of(who));
+    const std::size_t what = first / kNames.size() % 14;
+    if (what < 8) {
+      say(peer, likely_frame(what, kNames[who], script));
+    } else if (what == 8) {
+      close(peer);
+    } else if (what == 9) {
+      reception_.drained(peer.id, now_);
+    } else if (what == 10) {
+      pass(std::chrono::milliseconds(script.next()));
+    } else if (what == 11) {
+      pass(std::chrono::seconds(script.next() / 4));
+    } else if (what == 12) {
+      open_beside(peer, who);
+    } else {
+      say_anything(peer, script);
+    }
+    if (peer.was_ended) close(peer);
+  }
+  static const char* role_of(std::size_t who) { return who == 2 ? "admin" : "client"; }
+
+  // What a client says in a conversation, more or less as it should.
+  static Frame likely_frame(std::size_t what, const std::string& name, Script& script) {
     const Bytes& blob = (script.next() & 1) != 0 ? predictions() : update();
     const auto mode = &blob == &update() ? Participation::kModel : Participation::kPredictions;
     const std::string sha256 = sha256_hex(blob);
-    switch (first / kNames.size() % 11) {
+    switch (what) {
       case 0:
-        say(peer, {Hello{}, {}});
-        break;
+        return {Hello{1, 1, "", {std::string(kTaskQuestion)}}, {}};
       case 1:
-        say(peer, {Join{name, "tiny", script.next(), mode}, {}});
-        break;
+        return {Join{name, "tiny", script.next(), mode}, {}};
       case 2:
-        say(peer, {BlobOffer{sha256, blob.size() - script.next() % 2, "update"}, {}});
-        break;
+        return {BlobOffer{sha256, blob.size() - script.next() % 2, "update"}, {}};
       case 3:
-        say(peer, chunk(blob, sha256, script));
-        break;
+        return chunk(blob, sha256, script);
       case 4:
-        say(peer, claim(name, sha256, mode, script.next()));
-        break;
+        return claim(name, sha256, mode, script.next());
       case 5:
-        say(peer, {BlobRequest{sha256, script.next() * 16U}, {}});
-        break;
+        return {BlobRequest{sha256, script.next() * 16U}, {}};
       case 6:
-        say(peer, {Heartbeat{kFirstRound, "training", script.next(), script.next()}, {}});
-        break;
-      case 7:
-        close(peer);
-        break;
-      case 8:
-        reception_.drained(peer.id, now_);
-        break;
-      case 9:
-        pass(script.next());
-        break;
+        return {Heartbeat{kFirstRound, "training", script.next(), script.next()}, {}};
       default:
-        say_anything(peer, script);
+        return {Leave{"enough"}, {}};
     }
-    if (peer.was_ended) close(peer);
   }
 
   // A piece of the blob, perhaps with a byte that is wrong.
@@ -223,8 +229,16 @@ class Conversation {
     peer.heard.clear();
   }
 
-  void pass(std::uint8_t milliseconds) {
-    now_ += std::chrono::milliseconds(milliseconds);
+  // A second connection under one name; the first is told to go.
+  void open_beside(Peer& peer, std::size_t who) {
+    const Reception::Id older = peer.id;
+    open(peer, kNames[who], role_of(who));
+    reception_.closed(older, now_);
+    peer.was_ended = false;
+  }
+
+  void pass(std::chrono::milliseconds time) {
+    now_ += time;
     reception_.tick(now_);
   }
 
