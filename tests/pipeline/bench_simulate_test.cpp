@@ -51,7 +51,7 @@ TEST(BenchSimulate, WithoutTorchItSaysWhatIsMissing) {
 TEST(BenchSimulate, RefusesWhatCannotBe) {
   for (const auto& [words, code, message] :
        std::vector<std::tuple<std::vector<std::string>, int, std::string>>{
-           {{"--per-round", "51"}, 2, "only 50 clients"},
+           {{"--per-round", "51"}, 2, "at most the 50 clients"},
            {{"--images", "7000"}, 4, "6000"},
            {{"--model", "resnet9"}, 2, "resnet9"},
            {{"--model", "resnet8", "--engine", "closed-form"}, 2, "BatchNorm"},
