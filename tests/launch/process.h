@@ -106,6 +106,7 @@ class Process {
 
   [[noreturn]] void become(std::string program, const std::vector<std::string>& arguments) const {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that is killed leaves nobody behind
+    ::signal(SIGINT, SIG_DFL);           // what a shell begins in the background ignores it
     redirect("out", STDOUT_FILENO);
     redirect("err", STDERR_FILENO);
     std::vector<char*> argv{program.data()};
