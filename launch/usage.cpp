@@ -107,6 +107,14 @@ std::string of_conversion(const std::string& told, const Given& command) {
          kind_of_value(*command.app, name);
 }
 
+// "1 to 9", which newer versions of CLI11 write as "[1 - 9]".
+std::string range_of(std::string told) {
+  if (!told.starts_with('[') || !told.ends_with(']')) return told;
+  told = told.substr(1, told.size() - 2);
+  const auto dash = told.find(" - ");
+  return dash == std::string::npos ? told : told.replace(dash, 3, " to ");
+}
+
 // "--clients: Value 0 not in range 1 to 9", "--mode: x not in {model,predictions}"
 std::string of_validation(std::string told) {
   const auto colon = told.find(": ");
@@ -118,7 +126,7 @@ std::string of_validation(std::string told) {
   };
   constexpr std::string_view kValue = ": Value ";
   if (range != std::string::npos && std::string_view(told).substr(colon).starts_with(kValue)) {
-    return found(colon + kValue.size(), range, told.substr(range + 14));
+    return found(colon + kValue.size(), range, range_of(told.substr(range + 14)));
   }
   if (set == std::string::npos || !told.ends_with('}')) return told;
   std::string choices = told.substr(set + 9, told.size() - set - 10);
