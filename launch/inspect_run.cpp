@@ -8,6 +8,7 @@
 
 #include "aggregation/prediction_cache.h"
 #include "launch/counted.h"
+#include "launch/going_on.h"
 #include "launch/input.h"
 #include "launch/job_file.h"
 #include "launch/json_complaint.h"
@@ -44,12 +45,12 @@ T recalled(const fs::path& run, const char* state, const char* key, T none) {
   }
 }
 
-// A coordinator's folder does not say whose it is.
+// A folder of an earlier version does not always say whose it is.
 std::string how_to_go_on(const fs::path& run, const std::string& program) {
   if (program.empty()) return "the command that began it";
   if (is_there(run / "state" / "distillers.json"))
     return "mpirun … fedstill mpi --run " + run.string();
-  return "fedstill " + program + " --resume " + run.string();
+  return command_that_goes_on(program, run);
 }
 
 // The first round that is not over, or the last.

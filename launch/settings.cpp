@@ -103,7 +103,9 @@ void add_round(std::vector<Setting>& out, Job::Round& r) {
   const auto add = [&out](std::string_view key, std::int64_t* value, std::string_view comment) {
     out.push_back({"round", key, value, comment, 1, 1e6, {}, false});
   };
-  add("minimum", &r.minimum, "clients; with fewer updates at the deadline the round fails");
+  add("minimum", &r.minimum,
+      "clients; with fewer updates past the deadline the round fails as soon as nobody gets on any "
+      "more");
   add("deadline_minutes", &r.deadline_minutes,
       "after it opened; before it all clients are awaited");
   add("silent_seconds", &r.silent_seconds, "without a sign of life a client counts as silent");

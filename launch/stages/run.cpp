@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/advice.h"
+#include "launch/going_on.h"
 #include "model/decode_error.h"
 #include "model/random.h"
 #include "model/sha256.h"
@@ -59,8 +60,7 @@ void claim(const RunFolder& folder, const std::string& program) {
     const std::string found = saved.at("name");
     if (found == program) return;
     throw JobError("[run] " + folder.path().string() + " is a run of " + shown(found) +
-                   "; go on with: fedstill " + shown(found) + " --resume " +
-                   folder.path().string());
+                   "; go on with: " + command_that_goes_on(shown(found), folder.path()));
   });
   if (!claimed) folder.remember("program", {{"name", program}});
 }

@@ -79,6 +79,11 @@ TEST_F(Sites, StoppedOrToldToEndEitherSideSaysHowToGoOn) {
   const auto stopped = nlohmann::json::parse(coordinator_->out());
   EXPECT_EQ(stopped.at("status"), "success");
   EXPECT_EQ(stopped.at("stopped_by"), "ops");
+  const std::string folder = state().string();
+  const Finished simulated = run_program({"simulate", "--resume", folder});
+  EXPECT_EQ(simulated.code, 3);  // not made-up clients in place of the sites
+  EXPECT_THAT(simulated.err, HasSubstr("fedstill coordinator --state " + folder));
+  EXPECT_THAT(run_program({"inspect", folder}).out, HasSubstr("unfinished run of coordinator"));
   start_coordinator();
   start_client(1);
   ASSERT_TRUE(clients_[1]->wait_for_text(state_of(1) / "audit.jsonl", "RoundPlan"));
