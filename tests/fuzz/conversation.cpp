@@ -22,9 +22,9 @@
 #include "transport/archive.h"
 #include "transport/task_question.h"
 
+namespace fedstill::tests {
 namespace {
 
-using namespace fedstill;
 using Bytes = std::vector<std::byte>;
 
 constexpr std::int64_t kPoolSamples = 4, kClasses = 3;
@@ -259,3 +259,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   conversation.honest_client_gets_its_update_in();
   return 0;
 }
+
+}  // namespace fedstill::tests

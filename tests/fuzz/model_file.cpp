@@ -3,7 +3,6 @@
 // the data put right.
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <span>
 #include <stdexcept>
 
@@ -45,12 +44,8 @@ void try_both(std::span<const std::byte> bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto input = std::as_bytes(std::span(data, size));
   try_both(input);
-  std::size_t end = size;  // of the header: its last brace
-  while (end > 8 && data[end - 1] != '}') --end;
-  if (end <= 8) return 0;
-  std::vector<std::byte> bytes(input.begin(), input.end());
-  const std::uint64_t length = end - 8;
-  std::memcpy(bytes.data(), &length, 8);
+  const auto bytes = fedstill::tests::with_right_length(input);
+  if (bytes.empty()) return 0;
   try_both(fedstill::tests::with_right_hash(bytes));
   return 0;
 }

@@ -30,4 +30,16 @@ inline std::vector<std::byte> with_right_hash(std::span<const std::byte> file) {
   return bytes;
 }
 
+// The file with its first eight bytes saying where the header ends, at its last brace: no mutation
+// keeps the two in step. Empty where there is no header.
+inline std::vector<std::byte> with_right_length(std::span<const std::byte> file) {
+  std::size_t end = file.size();
+  while (end > 8 && file[end - 1] != std::byte{'}'}) --end;
+  if (end <= 8) return {};
+  std::vector<std::byte> bytes(file.begin(), file.end());
+  const std::uint64_t length = end - 8;
+  std::memcpy(bytes.data(), &length, sizeof(length));
+  return bytes;
+}
+
 }  // namespace fedstill::tests
