@@ -109,9 +109,14 @@ is_complete() {  # is_complete cpu|cuda [oracles]: nothing is left to install
   [ "${2:-}" != oracles ] || [ "$(cat "$FEDSTILL_DEPS/oracles/.stamp" 2> /dev/null)" = "$oracle_names" ]
 }
 
+# Takes the lock that is open as file descriptor $1; says so where another holds it.
+wait_for() {  # wait_for DESCRIPTOR FOLDER
+  flock -n "$1" || { say "waiting for another fedstill that builds or installs in $2"; flock "$1"; }
+}
+
 # One at a time installs into $FEDSTILL_DEPS. Where it is another user's it is used as it is, if nothing is missing.
 lock_deps() {  # lock_deps cpu|cuda [oracles]
-  if { exec 8> "$FEDSTILL_DEPS/.lock"; } 2> /dev/null; then flock 8
+  if { exec 8> "$FEDSTILL_DEPS/.lock"; } 2> /dev/null; then wait_for 8 "$FEDSTILL_DEPS"
   elif ! is_complete "$@"; then die "cannot write in $FEDSTILL_DEPS, where something is missing (FEDSTILL_DEPS may point elsewhere)"; fi
 }
 
@@ -130,7 +135,7 @@ set_up() {
 build() {  # build TARGET...
   local log="$FEDSTILL_BUILD/build.log"
   exec 7> "$FEDSTILL_BUILD/.lock"
-  flock 7
+  wait_for 7 "$FEDSTILL_BUILD"
   local steps
   steps=$(ninja -C "$FEDSTILL_BUILD" -n "$@" | grep -c '^\[' || true)
   if [ "$steps" -gt 20 ]; then say "building, $steps steps (a few minutes the first time; log: $log)"; fi

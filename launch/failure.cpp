@@ -39,6 +39,9 @@ std::string io_hint(const std::error_code& code) {
     return "choose a folder that you may write to";
   }
   if (code == std::errc::no_such_file_or_directory) return "check the path";
+  if (code == std::errc::address_in_use) {
+    return "another program listens there: stop it, or choose another port (--listen, --monitor)";
+  }
   if (code == std::errc::not_a_directory || code == std::errc::file_exists) {
     return "a part of this path is a file; choose another path";
   }

@@ -42,6 +42,10 @@ void require_file(const fs::path& path, std::initializer_list<std::string_view> 
                    hint_for(path, meant));
 }
 
+void require_file_if_given(const fs::path& path) {
+  if (!path.empty()) require_file(path);
+}
+
 void require_folder(const fs::path& path) {
   require_readable(path);
   std::error_code ignored;

@@ -282,12 +282,4 @@ std::string job_hash(const Job& job) {
   });
 }
 
-std::string clients_hash(const Job& job) {
-  return hash_of(job, [](const Setting& s) {
-    return s.changes_result && s.section != "round" && s.section != "aggregation" &&
-           s.section != "distillation" && s.section != "compression" && s.section != "averaging" &&
-           s.name() != "run.threads";
-  });
-}
-
 }  // namespace fedstill

@@ -33,7 +33,5 @@ nlohmann::json job_json(const Job& job);  // {"data": {"source": …}, …}
 
 // SHA-256 of the settings a result depends on.
 std::string job_hash(const Job& job);
-// The same over the settings that the clients' models and predictions depend on.
-std::string clients_hash(const Job& job);
 
 }  // namespace fedstill

@@ -241,4 +241,10 @@ std::vector<Setting> settings_of(Job& job) {
   return out;
 }
 
+bool concerns_clients(const Setting& setting) {
+  const std::string_view s = setting.section;
+  return setting.changes_result && s != "round" && s != "aggregation" && s != "distillation" &&
+         s != "compression" && s != "averaging" && setting.name() != "run.threads";
+}
+
 }  // namespace fedstill

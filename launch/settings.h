@@ -30,6 +30,9 @@ struct Setting {
 // Every setting in the order of the written job. Requires: job outlives the list.
 std::vector<Setting> settings_of(Job& job);
 
+// Whether the models and predictions of the first round's clients depend on it.
+bool concerns_clients(const Setting& setting);
+
 // The value as TOML writes it.
 std::string toml_value(const Setting& setting);
 

@@ -87,10 +87,10 @@ struct Node {
 
 // A model: operators plus named tensors, nothing to execute on arrival. Node 0 is the only Input.
 struct Graph {
-  std::string architecture;  // Where it came from, for people: "resnet8"
+  std::string architecture;  // where it came from, for people: "resnet8"
   std::vector<Node> nodes;
-  std::map<std::string, int>
-      outputs;  // Name → node index: "logits" [N, C]; a client's update also has "confidence" [N]
+  // Name → node index: "logits" [N, C]; a client's update also has "confidence" [N].
+  std::map<std::string, int> outputs;
   std::map<std::string, Tensor> tensors;
 
   int output(std::string_view name) const;     // throws std::invalid_argument listing the outputs

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "launch/input.h"
 #include "launch/outside_text.h"
 #include "launch/sites/administration.h"
 #include "launch/sites/identity_folder.h"
@@ -30,6 +31,7 @@ Frame next_frame(Channel& channel) {
 }
 
 DialOptions options_of(const AdminCommand& command) {
+  require_file_if_given(command.revoked);
   DialOptions options;
   options.revoked = command.revoked;
   return options;

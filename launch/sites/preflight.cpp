@@ -207,6 +207,7 @@ std::string check_disk(const PreflightCommand& command) {
 }  // namespace
 
 json preflight(const PreflightCommand& command) {
+  require_file_if_given(command.revoked);
   Findings findings;
   std::optional<TaskAhead> task;
   if (findings.check("certificate", "fedstill cert request, sign and install",

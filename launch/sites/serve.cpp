@@ -11,6 +11,7 @@
 #include "coordinator/teachers.h"
 #include "data/idx_writer.h"
 #include "launch/event_log.h"
+#include "launch/input.h"
 #include "launch/job_file.h"
 #include "launch/report.h"
 #include "launch/run_folder.h"
@@ -23,6 +24,7 @@
 #include "launch/sites/service_log.h"
 #include "launch/sites/service_record.h"
 #include "launch/sites/status.h"
+#include "launch/sites/task_ahead.h"
 #include "launch/sites/upstream.h"
 #include "launch/stages/clients.h"
 #include "launch/stages/material.h"
@@ -42,15 +44,6 @@ constexpr milliseconds kLookEvery{100};
 BlobInfo add_pool(Store& store, const Material& material) {
   const std::vector<std::uint8_t> bytes = encode_idx_images(material.pool.images);
   return store.blobs().add(std::as_bytes(std::span(bytes)));
-}
-
-// What a site's data must be like (transport/task_question.h).
-json task_json(const Material& material) {
-  const ImageShape& image = material.data.train.images->shape;
-  return json{{"channels", image.channels},
-              {"height", image.height},
-              {"width", image.width},
-              {"classes", material.classes()}};
 }
 
 std::optional<Membership> upstream_of(const CoordinatorCommand& command) {
@@ -125,7 +118,7 @@ class Federated {
  private:
   ReceptionOptions reception_options() {
     ReceptionOptions options;
-    options.task = task_json(material_).dump();
+    options.task = task_text({material_.data.train.images->shape, material_.classes()});
     options.unix_time = [] { return static_cast<std::int64_t>(std::time(nullptr)); };
     options.on_status = [this](const std::string& admin, const StatusRequest& request) {
       return answer(admin, request);
@@ -253,7 +246,9 @@ class Federated {
 
 json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bool>& stop,
            ServiceLog& log) {
-  check_role(command.identity, "coordinator");  // before there is a folder
+  require_file_if_given(command.revoked);  // all this before there is a folder
+  require_file_if_given(command.allowed);
+  check_role(command.identity, "coordinator");
   if (!command.upstream.empty()) check_role(command.upstream_identity, "client");
   Job job;
   const RunFolder folder = open_state(command, job);

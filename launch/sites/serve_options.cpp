@@ -5,11 +5,11 @@
 
 #include "launch/advice.h"
 #include "launch/job_check.h"
+#include "launch/job_difference.h"
 #include "launch/job_file.h"
 #include "launch/machine.h"
 #include "launch/settings.h"
 #include "launch/sites/identity_folder.h"
-#include "launch/sites/job_difference.h"
 #include "training/device.h"
 
 namespace fedstill {

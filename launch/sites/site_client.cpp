@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <utility>
 
 #include "client/participant.h"
 #include "client/predictions.h"
@@ -11,6 +12,7 @@
 #include "data/idx_writer.h"
 #include "data/lesson.h"
 #include "data/readers.h"
+#include "launch/input.h"
 #include "launch/job_check.h"
 #include "launch/job_file.h"
 #include "launch/machine.h"
@@ -20,6 +22,7 @@
 #include "launch/sites/own_model.h"
 #include "launch/sites/service_log.h"
 #include "launch/sites/state_claim.h"
+#include "launch/sites/task_ahead.h"
 #include "launch/stages/client_plan.h"
 #include "model/atomic_file.h"
 #include "model/decode_error.h"
@@ -140,7 +143,9 @@ class Site {
         decode_idx_images({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()},
                           "the coordinator's pool");
     if (pool.shape == own_.images->shape) return pool;
-    throw DataError("[client] " + command_.data + ": the images are not of the pool's size");
+    throw DataError("[client] " + command_.data + ": found images of " +
+                    to_text(own_.images->shape) + ", expected " + to_text(pool.shape) +
+                    ": they are not of the pool's size");
   }
 
   static void check_plan(const Job& job, const RoundPlan& plan) {
@@ -191,6 +196,7 @@ class Site {
 
 json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool>& stop,
               ServiceLog& log) {
+  require_file_if_given(command.revoked);
   const OwnModel model = own_model(command.model);  // a coordinator would remember a wrong one
   const CertificateSummary identity = check_role(command.identity, "client");
   log.write(LogLevel::kInfo, identity.name + " takes part at " + command.coordinator);
@@ -211,10 +217,16 @@ json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool
   work.on_state = [&](ClientSession::State state) {
     if (state == ClientSession::State::kUploading) site.tidy();
   };
+  bool is_cut = false;
   work.on_frame = [&](const Frame& frame, bool received) {
+    if (received && std::exchange(is_cut, false)) {
+      progress.message("connected again");
+      log.write(LogLevel::kInfo, "connected again");
+    }
     log.write(LogLevel::kDebug, frame_text("the coordinator", frame, received));
   };
   work.on_trouble = [&](const std::string& what) {
+    is_cut = true;
     progress.message(what);
     log.write(LogLevel::kWarning, what);
   };

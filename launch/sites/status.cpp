@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "launch/counted.h"
 #include "launch/outside_text.h"
 #include "launch/progress.h"
 #include "launch/sites/rows.h"
@@ -120,9 +121,9 @@ std::string status_text(const json& status) {
   std::string out = "round " + std::to_string(status.at("round").get<int>()) + " " +
                     printable(status.at("state")) + ", " +
                     std::to_string(status.at("uploads").get<int>()) + " of " +
-                    std::to_string(status.at("expected").get<int>()) + " updates are here, " +
-                    std::to_string(status.at("clients").get<int>()) + " clients joined, " +
-                    std::to_string(status.at("connections").get<int>()) + " connections, ";
+                    counted(status.at("expected").get<int>(), "update") + " here, " +
+                    counted(status.at("clients").get<int>(), "client") + " joined, " +
+                    counted(status.at("connections").get<int>(), "connection") + ", ";
   const double left = status.at("deadline_seconds").get<double>();
   out += left > 0 ? duration_text(left) + " to the deadline\n" : "past the deadline\n";
   if (const std::string why = status.at("failure"); !why.empty()) out += printable(why) + "\n";

@@ -15,11 +15,6 @@ namespace {
 
 using nlohmann::json;
 
-std::string to_text(const ImageShape& image) {
-  return std::to_string(image.channels) + " × " + std::to_string(image.height) + " × " +
-         std::to_string(image.width);
-}
-
 TaskAhead decode_task(std::string_view text) {
   const json found = parse_outside_json(text, "the coordinator's task");
   try {
@@ -31,6 +26,14 @@ TaskAhead decode_task(std::string_view text) {
 }
 
 }  // namespace
+
+std::string task_text(const TaskAhead& task) {
+  return json{{"channels", task.image.channels},
+              {"height", task.image.height},
+              {"width", task.image.width},
+              {"classes", task.classes}}
+      .dump();
+}
 
 std::vector<std::string> task_capabilities() { return {std::string(kTaskQuestion)}; }
 
@@ -62,6 +65,11 @@ void check_fits(const Dataset& data, const TaskAhead& task) {
     throw DataError("[preflight] there are labels up to " + std::to_string(data.classes() - 1) +
                     ", the coordinator asks for " + std::to_string(task.classes) + " classes");
   }
+}
+
+std::string to_text(const ImageShape& image) {
+  return std::to_string(image.channels) + " × " + std::to_string(image.height) + " × " +
+         std::to_string(image.width);
 }
 
 std::string to_text(const TaskAhead& task) {

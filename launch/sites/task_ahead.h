@@ -17,6 +17,8 @@ struct TaskAhead {
   std::int64_t classes = 0;
 };
 
+std::string task_text(const TaskAhead& task);  // what the coordinator answers, in JSON
+
 std::vector<std::string> task_capabilities();  // to say Hello with
 bool tells_task(const Welcome& welcome);
 
@@ -26,6 +28,7 @@ TaskAhead ask_task(Channel& channel, std::chrono::milliseconds patience = std::c
 // Throws DataError where a site's images are of another size, or of more classes.
 void check_fits(const Dataset& data, const TaskAhead& task);
 
-std::string to_text(const TaskAhead& task);  // "images of 1 × 28 × 28, 10 classes"
+std::string to_text(const ImageShape& image);  // "1 × 28 × 28"
+std::string to_text(const TaskAhead& task);    // "images of 1 × 28 × 28, 10 classes"
 
 }  // namespace fedstill

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "launch/input.h"
+#include "launch/job_difference.h"
 #include "launch/job_file.h"
 #include "launch/stages/rounds.h"
 
@@ -24,10 +25,10 @@ void check_same_clients(const fs::path& other, const Job& job) {
   }
   Job theirs;
   apply_job_file(theirs, other / "job.toml");
-  if (clients_hash(theirs) != clients_hash(job)) {
-    throw JobError("[run] --clients-from " + other.string() +
-                   ": its data, clients, head or seed differ from this job's");
-  }
+  const std::string difference = difference_text(theirs, job, concerns_clients);
+  if (difference.empty()) return;
+  throw JobError("[run] --clients-from " + other.string() +
+                 ": its clients are of another job: " + difference);
 }
 
 void take_clients(const fs::path& run, const RunFolder& folder) {

@@ -67,6 +67,13 @@ TEST(Failure, WhatGoesWrongBetweenSitesHasItsCode) {
               HasSubstr("without --upstream"));
 }
 
+TEST(Failure, APortInUseHasAHint) {
+  const auto error = std::make_error_code(std::errc::address_in_use);
+  const Failure failure = failure_of([&] { throw std::system_error(error, "[server] x:1"); });
+  EXPECT_EQ(failure.code, ExitCode::kIo);
+  EXPECT_THAT(failure.hint, HasSubstr("another port"));
+}
+
 // Whoever dials: an administrator cannot run a site's preflight.
 TEST(Failure, WhereTheWayEndsTheHintFits) {
   using Step = DialError::Step;

@@ -62,6 +62,23 @@ TEST(Input, WhatIsMissingIsFourWhateverTheCommand) {
   }
 }
 
+TEST(Input, AMissingListOfWhomToLetInIsMissingInput) {
+  const std::string no = "/nowhere/x";
+  const std::vector<std::string> there{"--identity", "/tmp", "--coordinator", "localhost:1"};
+  std::vector<std::vector<std::string>> all{
+      {"coordinator", "--identity", "/tmp", "--state", "/tmp", "--allowed", no},
+      {"coordinator", "--identity", "/tmp", "--state", "/tmp", "--revoked", no},
+      {"preflight", "--revoked", no},
+      {"status", "--revoked", no}};
+  for (std::size_t i = 2; i < all.size(); ++i)
+    all[i].insert(all[i].end(), there.begin(), there.end());
+  for (const auto& words : all) {
+    const auto done = run_program(words);
+    EXPECT_EQ(done.code, 4) << words.front() << done.err;
+    EXPECT_THAT(done.err, HasSubstr("cannot read " + no)) << words.front();
+  }
+}
+
 TEST(Input, OfARunFolderTheFileThatIsMeantIsNamed) {
   const TempFolder temp;
   const auto run = make_run(temp, "simulate");

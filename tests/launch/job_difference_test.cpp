@@ -1,4 +1,4 @@
-#include "launch/sites/job_difference.h"
+#include "launch/job_difference.h"
 
 #include <gtest/gtest.h>
 
@@ -29,6 +29,21 @@ TEST(JobDifference, OfManyTheFirstFew) {
   ++asked.head.steps;
   ++asked.round.count;
   EXPECT_TRUE(difference_text(holds, asked).ends_with("; and 2 more"));
+}
+
+TEST(JobDifference, OfClientsOnlyWhatConcernsThem) {
+  const Job holds = make_preset("quick");
+  Job asked = holds;
+  asked.aggregation.rule = "entropy";
+  asked.round.count = 2;
+  asked.run.workers += 1;
+  asked.run.threads += 1;
+  EXPECT_EQ(difference_text(holds, asked, concerns_clients), "");
+  asked.clients.threads = 2;
+  EXPECT_EQ(difference_text(holds, asked, concerns_clients), "clients.threads = 1, asked for 2");
+  asked.clients.threads = 1;
+  asked.run.seed += 1;
+  EXPECT_TRUE(difference_text(holds, asked, concerns_clients).starts_with("run.seed = "));
 }
 
 }  // namespace

@@ -337,7 +337,7 @@ TEST(JobCheck, MemoryIsThatOfTheDevice) {
 
 TEST(JobHash, DependsOnWhatChangesTheResultOnly) {
   Job job;
-  const std::string hash = job_hash(job), clients = clients_hash(job);
+  const std::string hash = job_hash(job);
   EXPECT_EQ(hash.size(), 64u);
   job.run.workers = 7;
   job.run.memory_mb = 100;
@@ -345,17 +345,11 @@ TEST(JobHash, DependsOnWhatChangesTheResultOnly) {
   EXPECT_EQ(job_hash(job), hash);
   job.aggregation.rule = "entropy";
   EXPECT_NE(job_hash(job), hash);
-  EXPECT_EQ(clients_hash(job), clients);
-  job.clients.threads = 2;
-  EXPECT_NE(clients_hash(job), clients);
-  job.clients.threads = 1;
-  job.run.seed = 1;
-  EXPECT_NE(clients_hash(job), clients);
 }
 
 TEST(JobHash, LaterRoundsCountOnlyWhereThereAreSome) {
   Job job;
-  const std::string hash = job_hash(job), clients = clients_hash(job);
+  const std::string hash = job_hash(job);
   job.round.epochs = 9;
   EXPECT_EQ(job_hash(job), hash);
   job.round.count = 2;
@@ -363,7 +357,6 @@ TEST(JobHash, LaterRoundsCountOnlyWhereThereAreSome) {
   EXPECT_NE(two, hash);
   job.round.epochs = 8;
   EXPECT_NE(job_hash(job), two);
-  EXPECT_EQ(clients_hash(job), clients);  // those of the first round
 }
 
 TEST(Preset, QuickIsTheDefaultAndFullTrainsLonger) {

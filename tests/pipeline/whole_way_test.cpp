@@ -247,6 +247,8 @@ TEST_F(WholeWay, ClientsOfAnotherRunServeAgain) {
   const Finished refused = run_program(
       small_job(fresh("refused"), {"--clients-from", reference().string(), "--seed", "5"}));
   EXPECT_EQ(refused.code, 3);
+  EXPECT_THAT(refused.err, HasSubstr("seed = "));
+  EXPECT_THAT(refused.err, HasSubstr("asked for 5"));
   EXPECT_FALSE(std::filesystem::exists(fresh("refused")));
 }
 
