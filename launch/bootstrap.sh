@@ -111,7 +111,7 @@ is_complete() {  # is_complete cpu|cuda [oracles]: nothing is left to install
 
 # Takes the lock that is open as file descriptor $1; says so where another holds it.
 wait_for() {  # wait_for DESCRIPTOR FOLDER
-  flock -n "$1" || { say "waiting for another fedstill that builds or installs in $2"; flock "$1"; }
+  flock -n -E 99 "$1" || { [ $? != 99 ] || say "waiting for another fedstill that builds or installs in $2"; flock "$1"; }
 }
 
 # One at a time installs into $FEDSTILL_DEPS. Where it is another user's it is used as it is, if nothing is missing.

@@ -9,7 +9,7 @@ enum class ExitCode : int {
   kJob = 3,           // the job file or a setting is wrong or contradicts another
   kData = 4,          // an input cannot be read, or the data set or an image is wrong
   kDamagedFile = 5,   // a file of ours is damaged, or of another kind than is wanted
-  kIo = 6,            // disk full, no permission, the run folder is in use
+  kIo = 6,            // disk full, no permission, the run folder or a port is in use
   kGateRefused = 7,   // the quantized student disagrees with the float one: no bundle
   kDiverged = 8,      // a loss became NaN or infinite
   kInterrupted = 9,   // Ctrl-C or SIGTERM; simulate --resume goes on

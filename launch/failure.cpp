@@ -40,7 +40,8 @@ std::string io_hint(const std::error_code& code) {
   }
   if (code == std::errc::no_such_file_or_directory) return "check the path";
   if (code == std::errc::address_in_use) {
-    return "another program listens there: stop it, or choose another port (--listen, --monitor)";
+    return "does another program listen there, or is the port below 1024? choose another port "
+           "(--listen, --monitor)";
   }
   if (code == std::errc::not_a_directory || code == std::errc::file_exists) {
     return "a part of this path is a file; choose another path";

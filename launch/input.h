@@ -22,7 +22,8 @@ class InputError : public std::runtime_error, public Advice {
 // which of the files in it may have been meant.
 void require_file(const std::filesystem::path& path,
                   std::initializer_list<std::string_view> meant = {});
-void require_file_if_given(const std::filesystem::path& path);  // what an option may name
+// The same for a file that an option names; empty, where it was not given, is fine.
+void require_file_if_given(const std::filesystem::path& path);
 void require_folder(const std::filesystem::path& path);
 
 // Whether a folder holds a run, finished or not.

@@ -244,7 +244,7 @@ std::vector<Setting> settings_of(Job& job) {
 bool concerns_clients(const Setting& setting) {
   const std::string_view s = setting.section;
   return setting.changes_result && s != "round" && s != "aggregation" && s != "distillation" &&
-         s != "compression" && s != "averaging" && setting.name() != "run.threads";
+         s != "compression" && s != "averaging" && s != "ranks" && setting.name() != "run.threads";
 }
 
 }  // namespace fedstill

@@ -30,7 +30,7 @@ struct Setting {
 // Every setting in the order of the written job. Requires: job outlives the list.
 std::vector<Setting> settings_of(Job& job);
 
-// Whether the models and predictions of the first round's clients depend on it.
+// Whether the models and predictions of the first round's clients depend on this setting.
 bool concerns_clients(const Setting& setting);
 
 // The value as TOML writes it.

@@ -19,7 +19,7 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kPatience{10'000}, kLookEvery{1'000};
+constexpr milliseconds kPatience{10'000}, kWatchEvery{1'000};
 
 Frame next_frame(Channel& channel) {
   auto frame = channel.receive(kPatience);
@@ -82,7 +82,7 @@ void watch_coordinator(const AdminCommand& command, const std::atomic<bool>& sto
     std::cout << (command.json ? status.dump() + "\n"
                                : "\033[H\033[J" + answer_text(command.what, status))
               << std::flush;
-    for (milliseconds slept{0}; slept < kLookEvery && !stop.load(); slept += milliseconds(50)) {
+    for (milliseconds slept{0}; slept < kWatchEvery && !stop.load(); slept += milliseconds(50)) {
       std::this_thread::sleep_for(milliseconds(50));
     }
   }

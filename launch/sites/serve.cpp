@@ -10,6 +10,7 @@
 
 #include "coordinator/teachers.h"
 #include "data/idx_writer.h"
+#include "launch/counted.h"
 #include "launch/event_log.h"
 #include "launch/input.h"
 #include "launch/job_file.h"
@@ -78,7 +79,7 @@ class Federated {
       monitor_.emplace(static_cast<std::uint16_t>(command.monitor), [this] { return look(); });
     }
     record_.tell("listening on port " + std::to_string(service_.port()) + ", waiting for " +
-                 std::to_string(run.job.clients.count) + " clients");
+                 counted(run.job.clients.count, "client"));
     run.events.event("listening", {{"port", service_.port()}});
   }
 
@@ -196,8 +197,8 @@ class Federated {
         return c.round().state();
       });
       if (uploads != std::exchange(told, uploads)) {
-        record_.tell(std::to_string(uploads) + " of " + std::to_string(run_.job.clients.count) +
-                     " updates are here");
+        record_.tell(std::to_string(uploads) + " of " + counted(run_.job.clients.count, "update") +
+                     " here");
       }
       const bool failed = state == Round::State::kFailed;
       if (failed && !waits_on_failure_) throw RoundFailed(failure);

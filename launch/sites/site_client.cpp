@@ -145,7 +145,7 @@ class Site {
     if (pool.shape == own_.images->shape) return pool;
     throw DataError("[client] " + command_.data + ": found images of " +
                     to_text(own_.images->shape) + ", expected " + to_text(pool.shape) +
-                    ": they are not of the pool's size");
+                    ", as in the coordinator's pool");
   }
 
   static void check_plan(const Job& job, const RoundPlan& plan) {
@@ -217,12 +217,14 @@ json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool
   work.on_state = [&](ClientSession::State state) {
     if (state == ClientSession::State::kUploading) site.tidy();
   };
-  bool is_cut = false;
+  bool was_there = false, is_cut = false;
   work.on_frame = [&](const Frame& frame, bool received) {
     if (received && std::exchange(is_cut, false)) {
-      progress.message("connected again");
-      log.write(LogLevel::kInfo, "connected again");
+      const char* what = was_there ? "connected again" : "connected";
+      progress.message(what);
+      log.write(LogLevel::kInfo, what);
     }
+    was_there = was_there || received;
     log.write(LogLevel::kDebug, frame_text("the coordinator", frame, received));
   };
   work.on_trouble = [&](const std::string& what) {

@@ -62,6 +62,7 @@ TEST_F(AdministrationTest, StatusShowsWhoIsHowFarAndHowFast) {
     settled(coordinator_.receive(who, {message, std::move(body)}, now_), now_);
   };
   tell("a", Join{"a", "lenet5", 100});
+  EXPECT_NE(answer_text("status", ask("status")).find("1 client joined"), std::string::npos);
   tell("b", Join{"b", "cnn3", 200});
   tell("a", Heartbeat{1, "body", 10, 100});
   tell("b", BlobOffer{sha256, update.size(), "update"});

@@ -62,16 +62,19 @@ TEST(Input, WhatIsMissingIsFourWhateverTheCommand) {
   }
 }
 
-TEST(Input, AMissingListOfWhomToLetInIsMissingInput) {
+TEST(Input, AMissingListOfPeersIsMissingInput) {
   const std::string no = "/nowhere/x";
-  const std::vector<std::string> there{"--identity", "/tmp", "--coordinator", "localhost:1"};
-  std::vector<std::vector<std::string>> all{
+  const auto to_revoke = [&](std::vector<std::string> words) {
+    words.insert(words.end(),
+                 {"--identity", "/tmp", "--coordinator", "localhost:1", "--revoked", no});
+    return words;
+  };
+  const std::vector<std::vector<std::string>> all{
       {"coordinator", "--identity", "/tmp", "--state", "/tmp", "--allowed", no},
       {"coordinator", "--identity", "/tmp", "--state", "/tmp", "--revoked", no},
-      {"preflight", "--revoked", no},
-      {"status", "--revoked", no}};
-  for (std::size_t i = 2; i < all.size(); ++i)
-    all[i].insert(all[i].end(), there.begin(), there.end());
+      to_revoke({"client", "--data", "x", "--model", "cnn3", "--state", "/tmp"}),
+      to_revoke({"preflight"}),
+      to_revoke({"status"})};
   for (const auto& words : all) {
     const auto done = run_program(words);
     EXPECT_EQ(done.code, 4) << words.front() << done.err;

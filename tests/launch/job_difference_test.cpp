@@ -36,6 +36,7 @@ TEST(JobDifference, OfClientsOnlyWhatConcernsThem) {
   Job asked = holds;
   asked.aggregation.rule = "entropy";
   asked.round.count = 2;
+  asked.ranks.batch_norm = "shared";
   asked.run.workers += 1;
   asked.run.threads += 1;
   EXPECT_EQ(difference_text(holds, asked, concerns_clients), "");
