@@ -65,6 +65,14 @@ std::string data_hint(const std::string& what) {
                   : "check data.source, or the file";
 }
 
+std::string damage_hint(const std::string& what) {
+  if (what.starts_with("[store]") || what.starts_with("[blobs]")) {
+    return "of a run of simulate: remove its store/, and --resume fills it again; of a "
+           "coordinator: bring the file back from a backup";
+  }
+  return "damaged, or not the file that was meant";
+}
+
 const Failure kOutOfMemory{ExitCode::kIo, "out of memory",
                            "fewer --workers or a smaller batch need less"};
 
@@ -140,13 +148,15 @@ Failure describe_type(const std::exception_ptr& error) {
   } catch (const DataError& e) {
     return {ExitCode::kData, e.what(), data_hint(e.what())};
   } catch (const DecodeError& e) {
-    return {ExitCode::kDamagedFile, e.what(), "damaged, or not the file that was meant"};
+    return {ExitCode::kDamagedFile, e.what(), damage_hint(e.what())};
   } catch (const GateError& e) {
     return {ExitCode::kGateRefused, e.what(),
             "student.safetensors is kept; simulate --clients-from this run with another "
             "compression.calibration trains no client again"};
   } catch (const DivergedError& e) {
-    return {ExitCode::kDiverged, e.what(), "try a smaller learning rate"};
+    return {ExitCode::kDiverged, e.what(),
+            "try a smaller learning_rate: of clients (round, in later rounds), head or "
+            "distillation, in a new run"};
   } catch (const Stopped& e) {
     return {ExitCode::kInterrupted, e.what(), ""};
   } catch (const std::system_error& e) {

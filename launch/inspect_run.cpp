@@ -1,6 +1,7 @@
 #include "launch/inspect_run.h"
 
 #include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <system_error>
@@ -51,6 +52,23 @@ std::string how_to_go_on(const fs::path& run, const std::string& program) {
   if (is_there(run / "state" / "distillers.json"))
     return "mpirun … fedstill mpi --run " + run.string();
   return command_that_goes_on(program, run);
+}
+
+// Why the run ended, where that is the last thing it wrote down; damage is none of its concern.
+std::string last_failure(const fs::path& run) {
+  constexpr std::streamoff kTail = 1 << 16;
+  std::ifstream file(run / "events.jsonl", std::ios::binary | std::ios::ate);
+  if (!file) return {};
+  file.seekg(std::max<std::streamoff>(0, static_cast<std::streamoff>(file.tellg()) - kTail));
+  std::string last;
+  for (std::string line; std::getline(file, line);) last = std::move(line);
+  try {
+    const json event = parse_outside_json(last, "events");
+    return event.at("event") == "failed" ? printable(event.at("what")) : "";
+  } catch (const DecodeError&) {
+  } catch (const json::exception&) {
+  }
+  return {};
 }
 
 // The first round that is not over, or the last.
@@ -158,10 +176,13 @@ Inspection inspect_unfinished(const fs::path& run) {
   out.data["kind"] = "unfinished run";
   out.data["program"] = program;
   out.data["go_on"] = next;
+  const std::string failure = last_failure(run);
+  if (!failure.empty()) out.data["failure"] = failure;
   out.data["file"] = {{"path", run.string()}};
   out.data["status"] = "success";
   out.text = run.string() + ": unfinished run" + (program.empty() ? "" : " of " + program) +
-             "\n\n" + out.text + "\nunless it runs now, go on with: " + next + "\n";
+             "\n\n" + out.text + (failure.empty() ? "" : "\nit failed: " + failure) +
+             "\nunless it runs now, go on with: " + next + "\n";
   return out;
 }
 

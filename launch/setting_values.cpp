@@ -53,10 +53,11 @@ std::string plain(double value) {
 }
 
 void check_range(const Setting& setting, double value, std::string_view origin) {
-  if (value >= setting.low && value <= setting.high) return;
+  if (std::isfinite(value) && value >= setting.low && value <= setting.high) return;
   const std::string upper = std::isinf(setting.high) ? "" : " to " + plain(setting.high);
   throw JobError(std::string(origin) + ": " + setting.name() + " = " + toml_value(setting) +
-                 ", expected " + plain(setting.low) + (upper.empty() ? " or more" : upper));
+                 ", expected " + plain(setting.low) + (upper.empty() ? " or more" : upper) +
+                 (std::isinf(value) ? " and finite" : ""));
 }
 
 // A job file could not say it.

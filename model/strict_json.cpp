@@ -59,6 +59,8 @@ Json parse_strict_json(std::string_view text, const std::string& origin, std::si
   Watch watch(origin, max_depth);
   try {
     return Json::parse(text.begin(), text.end(), std::ref(watch));
+  } catch (const Json::parse_error& error) {
+    throw DecodeError("[" + origin + "] found damaged JSON at byte " + std::to_string(error.byte));
   } catch (const Json::exception& error) {
     throw DecodeError("[" + origin + "] " + shown(error.what()));
   }

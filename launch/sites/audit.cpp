@@ -3,6 +3,8 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "model/decode_error.h"
+
 namespace fedstill {
 namespace {
 
@@ -28,7 +30,13 @@ std::string frame_text(const std::string& peer, const Frame& frame, bool receive
 }
 
 nlohmann::json verify_audit(const std::filesystem::path& file) {
-  const AuditSummary summary = verify_audit_log(file);
+  const AuditSummary summary = [&] {
+    try {
+      return verify_audit_log(file);
+    } catch (const DecodeError& error) {
+      throw DecodeError(file.string() + ": " + error.what());
+    }
+  }();
   return {{"file", file.string()},
           {"entries", summary.entries},
           {"last_hash", summary.last_hash},

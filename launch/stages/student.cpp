@@ -15,6 +15,7 @@
 #include "model/model_file.h"
 #include "model/onnx.h"
 #include "model/sha256.h"
+#include "training/fit.h"
 #include "training/threads.h"
 
 namespace fedstill {
@@ -70,7 +71,13 @@ Student distilled(const Run& run, const Material& material, const Teaching& teac
   set_thread_count(static_cast<int>(run.job.run.threads));
   const at::Tensor labels = targets(run, material, teaching);
   if (run.crew != nullptr) run.crew->begin_distilling(run, labels);
-  Distilled result = distill(material.pool, labels, material.normalisation, options);
+  Distilled result = [&] {
+    try {
+      return distill(material.pool, labels, material.normalisation, options);
+    } catch (const DivergedError& error) {
+      throw DivergedError("the student (" + run.job.distillation.student + "): " + error.what());
+    }
+  }();
   if (!result.report.refusal.empty()) {
     run.progress.message("the student's steps were not recorded: " + result.report.refusal);
   }

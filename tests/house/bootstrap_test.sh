@@ -58,6 +58,14 @@ stub uname 'echo Darwin'
 expect 69 "needs Linux on x86-64" require_system
 
 machine
+mkdir -p "$temp/build/.lock"  # as if it were another user's, for root, too
+stub ninja 'exit 0'
+expect 0 "" "build all"
+stub ninja 'echo "[1/1] compile"'
+expect 69 "cannot write in $temp/build, where something is to be built" "build all"
+rmdir "$temp/build/.lock"
+
+machine
 stub dpkg-query 'echo "g++ installed"'
 expect 69 "sudo apt-get install cmake ninja-build" "install_packages"
 stub id 'echo 0'

@@ -55,6 +55,19 @@ TEST_F(UnfinishedRun, TellsWhichClientsAreDone) {
   EXPECT_EQ(told().at("clients").at(1).at("state"), "training its head");
 }
 
+TEST_F(UnfinishedRun, TellsWhyItFailed) {
+  begin("simulate");
+  EXPECT_FALSE(told().contains("failure"));
+  std::ofstream log(path() / "events.jsonl", std::ios::app);
+  log << R"({"event":"failed","what":"[gate] not enough"})" << std::endl;
+  EXPECT_EQ(told().at("failure"), "[gate] not enough");
+  EXPECT_THAT(text(), HasSubstr("it failed: [gate] not enough"));
+  log << R"({"event":"run_resumed"})" << std::endl;
+  EXPECT_FALSE(told().contains("failure"));
+  log << R"({"event":"failed","what":)" << std::endl;  // cut off
+  EXPECT_FALSE(told().contains("failure"));
+}
+
 TEST_F(UnfinishedRun, TellsTheStageThatIsNext) {
   const RunFolder run = begin("simulate");
   for (const char* client : {"client-00", "client-01"}) run.remember(client, json::object());

@@ -121,6 +121,8 @@ TEST(JobFile, RefusesValuesOutOfRange) {
       AllOf(HasSubstr("my.toml:2:"), HasSubstr("clients.count = 0"), HasSubstr("expected 1")));
   EXPECT_THAT(error_of("[data]\npool = 0\n"), HasSubstr("data.pool = 0"));
   EXPECT_THAT(error_of("[clients]\nalpha = nan\n"), HasSubstr("clients.alpha"));
+  EXPECT_THAT(error_of("[clients]\nlearning_rate = inf\n"),
+              HasSubstr("expected 0 or more and finite"));
   EXPECT_THAT(error_of("[clients]\nlearning_rate = -1\n"), HasSubstr("expected 0 or more"));
   EXPECT_THAT(error_of("[clients]\nmodels = []\n"), HasSubstr("is empty"));
   EXPECT_THAT(error_of("[compression]\nminimum_agreement = 1.5\n"), HasSubstr("expected 0 to 1"));

@@ -83,6 +83,12 @@ TEST(OutsideJson, NumbersBeyond64BitsAreRefused) {
   for (const char* text : {R"({"samples": 14444444444444444444444})", "[[-9.3e18]]", "1e300"}) {
     EXPECT_THROW(parse_outside_json(text, "a"), DecodeError) << text;
   }
+  try {
+    parse_outside_json(R"({"samples")", "a.json");
+    FAIL() << "taken";
+  } catch (const DecodeError& error) {
+    EXPECT_STREQ(error.what(), "[a.json] found damaged JSON at byte 11");
+  }
 }
 
 TEST(OutsideText, ShownTextIsCutBetweenCharacters) {

@@ -239,7 +239,8 @@ TEST_F(Failure, NanInAClientIsEight) {
   const Finished done =
       run_program(small_job(fresh("nan"), {"--set", "clients.learning_rate=1e30"}));
   EXPECT_EQ(done.code, 8) << done.err;
-  EXPECT_THAT(done.err, HasSubstr("learning rate"));
+  EXPECT_THAT(done.err, HasSubstr("): [client] its model: [fit] the "));
+  EXPECT_THAT(done.err, HasSubstr("client-0"));
   EXPECT_FALSE(fs::exists(fresh("nan") / "clients/client-00/update.safetensors"));
 }
 
@@ -247,6 +248,7 @@ TEST_F(Failure, NanInTheStudentIsEight) {
   const Finished done = again("nan-student", {"--set", "distillation.learning_rate=1e30", "--set",
                                               "distillation.optimizer=sgd"});
   EXPECT_EQ(done.code, 8) << done.err;
+  EXPECT_THAT(done.err, HasSubstr("the student ("));
   EXPECT_FALSE(fs::exists(fresh("nan-student") / "student.safetensors"));
 }
 
