@@ -82,9 +82,7 @@ Reaction Coordinator::receive_work(const std::string& peer, Frame frame, Instant
     return accept_claim(peer, claim_of(*predictions, Participation::kPredictions), real_now);
   }
   if (const auto* answer = std::get_if<Acknowledgement>(&message)) {
-    if (answer->accepted && last_result_ && answer->sha256 == last_result_->bundle.sha256) {
-      delivered_.insert(peer);
-    }
+    if (answer->accepted) note_delivery(peer, answer->sha256);
     return {};
   }
   if (std::holds_alternative<BlobProgress>(message)) return {};

@@ -94,6 +94,7 @@ class Coordinator {
   void restore_uploads(Instant now);
   void admit_new_members(Instant now);
   Reaction tidy_blobs() const;
+  void note_delivery(const std::string& peer, const std::string& sha256);
   void record_outcome();
   void note_time();
   // A claim whose update is being checked, and whether it came before the deadline.

@@ -64,6 +64,14 @@ Reaction Coordinator::publish(const BlobInfo& bundle, const BlobInfo& student, I
   return tidy_blobs();
 }
 
+// Who has the last bundle ends, and cannot be asked again after a restart.
+void Coordinator::note_delivery(const std::string& peer, const std::string& sha256) {
+  if (!last_result_ || sha256 != last_result_->bundle.sha256) return;
+  if (!joins_.contains(peer) || delivered_.contains(peer)) return;
+  store_.record_delivery(last_result_->round, peer);
+  delivered_.insert(peer);
+}
+
 void Coordinator::exclude(const std::string& client, const std::string& reason, Instant now) {
   tick(now);
   if (!joins_.contains(client)) {
@@ -97,7 +105,12 @@ void Coordinator::reopen(Instant now) {
 
 void Coordinator::restore(Instant now) {
   const auto results = store_.results();
-  if (!results.empty()) last_result_ = results.back();
+  if (!results.empty()) {
+    last_result_ = results.back();
+    for (const std::string& client : store_.deliveries(last_result_->round)) {
+      delivered_.insert(client);
+    }
+  }
   if (results.size() > 1) result_before_ = results[results.size() - 2];
   for (const StoredJoin& join : store_.joins(std::numeric_limits<std::uint32_t>::max())) {
     joins_.emplace(join.client, join);

@@ -12,7 +12,7 @@
 namespace fedstill {
 namespace {
 
-constexpr int kSchemaVersion = 3;
+constexpr int kSchemaVersion = 4;
 
 // Persisted: a change needs a new version and a migration.
 constexpr const char* kFirstSchema = R"(
@@ -40,6 +40,13 @@ constexpr const char* kThirdSchema = R"(
   CREATE TABLE open_times (round INTEGER PRIMARY KEY, open_milliseconds INTEGER NOT NULL
     CHECK (open_milliseconds >= 0));
   PRAGMA user_version = 3;
+)";
+
+// Who has a round's bundle: they do not come again.
+constexpr const char* kFourthSchema = R"(
+  CREATE TABLE deliveries (round INTEGER NOT NULL, client TEXT NOT NULL,
+    PRIMARY KEY (round, client)) WITHOUT ROWID;
+  PRAGMA user_version = 4;
 )";
 
 int error_number(int code) {
@@ -98,6 +105,7 @@ void Database::set_up() {
   if (version < 1) connection_.exec(kFirstSchema);
   if (version < 2) connection_.exec(kSecondSchema);
   if (version < 3) connection_.exec(kThirdSchema);
+  if (version < 4) connection_.exec(kFourthSchema);
   transaction.commit();
   const std::string found = connection_.execAndGet("PRAGMA integrity_check(1)").getString();
   if (found != "ok") throw DecodeError("[store] " + path_.string() + ": " + found);

@@ -173,6 +173,10 @@ void Store::record_result(const StoredResult& result) {
   });
 }
 
+void Store::record_delivery(std::uint32_t round, const std::string& client) {
+  state_->database.insert("INSERT OR IGNORE INTO deliveries VALUES (?, ?)", round, client);
+}
+
 void Store::record_open_time(std::uint32_t round, std::chrono::milliseconds open_for) {
   state_->database.insert(kOpenTime, round, static_cast<std::int64_t>(open_for.count()));
 }
@@ -227,6 +231,11 @@ std::vector<StoredExclusion> Store::exclusions() const {
 
 std::vector<StoredResult> Store::results() const {
   return state_->database.select("SELECT * FROM results ORDER BY round", result_of);
+}
+
+std::vector<std::string> Store::deliveries(std::uint32_t round) const {
+  return state_->database.select("SELECT client FROM deliveries WHERE round = ? ORDER BY client",
+                                 text_of, round);
 }
 
 std::chrono::milliseconds Store::open_time(std::uint32_t round) const {

@@ -76,6 +76,7 @@ class Store {
   void record_exclusion(const StoredExclusion& exclusion, std::uint32_t round, bool forget_upload);
   void record_readmission(const std::string& client, std::uint32_t round);
   void record_result(const StoredResult& result);  // Requires: blobs() has both
+  void record_delivery(std::uint32_t round, const std::string& client);  // it has the bundle
   // How long a round has been collecting; the newest counts.
   void record_open_time(std::uint32_t round, std::chrono::milliseconds open_for);
   void record_reopening(std::uint32_t round);  // a decision, and its time begins anew
@@ -87,6 +88,7 @@ class Store {
   std::vector<StoredDecision> decisions(std::uint32_t round) const;  // as they were made
   std::vector<StoredExclusion> exclusions() const;                   // by client name
   std::vector<StoredResult> results() const;                         // by round
+  std::vector<std::string> deliveries(std::uint32_t round) const;    // by client name
   std::chrono::milliseconds open_time(std::uint32_t round) const;    // 0 where none was recorded
 
   BlobStore& blobs();

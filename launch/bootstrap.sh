@@ -134,12 +134,13 @@ set_up() {
 
 build() {  # build TARGET...
   local log="$FEDSTILL_BUILD/build.log"
-  local steps locked=
+  local plan steps locked=
   if { exec 7> "$FEDSTILL_BUILD/.lock"; } 2> /dev/null; then
     wait_for 7 "$FEDSTILL_BUILD"
     locked=1
   fi
-  steps=$(ninja -C "$FEDSTILL_BUILD" -n "$@" | grep -c '^\[' || true)
+  plan=$(NINJA_STATUS='[%f/%t] ' ninja -C "$FEDSTILL_BUILD" -n "$@") || [ -n "$locked" ] || die "cannot tell whether $FEDSTILL_BUILD is built (does another user build there?)"
+  steps=$(grep -c '^\[' <<< "$plan" || true)
   if [ -z "$locked" ]; then  # another user's: used as it is
     [ "$steps" != 0 ] || return 0
     die "cannot write in $FEDSTILL_BUILD, where something is to be built (FEDSTILL_BUILD may point elsewhere)"

@@ -66,6 +66,7 @@ std::string data_hint(const std::string& what) {
 }
 
 std::string damage_hint(const std::string& what) {
+  if (what.find(": schema version ") != std::string::npos) return "a newer fedstill wrote it";
   if (what.starts_with("[store]") || what.starts_with("[blobs]")) {
     return "of a run of simulate: remove its store/, and --resume fills it again; of a "
            "coordinator: bring the file back from a backup";
@@ -154,9 +155,10 @@ Failure describe_type(const std::exception_ptr& error) {
             "student.safetensors is kept; simulate --clients-from this run with another "
             "compression.calibration trains no client again"};
   } catch (const DivergedError& e) {
-    return {ExitCode::kDiverged, e.what(),
-            "try a smaller learning_rate: of clients (round, in later rounds), head or "
-            "distillation, in a new run"};
+    return {
+        ExitCode::kDiverged, e.what(),
+        "in a new run try a smaller learning_rate: of clients (round, in later rounds), head or "
+        "distillation; of averaging for fedavg"};
   } catch (const Stopped& e) {
     return {ExitCode::kInterrupted, e.what(), ""};
   } catch (const std::system_error& e) {

@@ -60,8 +60,11 @@ std::string last_failure(const fs::path& run) {
   std::ifstream file(run / "events.jsonl", std::ios::binary | std::ios::ate);
   if (!file) return {};
   file.seekg(std::max<std::streamoff>(0, static_cast<std::streamoff>(file.tellg()) - kTail));
-  std::string last;
-  for (std::string line; std::getline(file, line);) last = std::move(line);
+  std::string tail(kTail, '\0');
+  file.read(tail.data(), kTail);
+  tail.resize(static_cast<std::size_t>(file.gcount()));
+  if (tail.ends_with('\n')) tail.pop_back();
+  const std::string last = tail.substr(tail.rfind('\n') + 1);  // npos + 1 is 0
   try {
     const json event = parse_outside_json(last, "events");
     return event.at("event") == "failed" ? printable(event.at("what")) : "";

@@ -57,7 +57,7 @@ void check_range(const Setting& setting, double value, std::string_view origin) 
   const std::string upper = std::isinf(setting.high) ? "" : " to " + plain(setting.high);
   throw JobError(std::string(origin) + ": " + setting.name() + " = " + toml_value(setting) +
                  ", expected " + plain(setting.low) + (upper.empty() ? " or more" : upper) +
-                 (std::isinf(value) ? " and finite" : ""));
+                 (upper.empty() && std::isinf(value) ? " and finite" : ""));
 }
 
 // A job file could not say it.

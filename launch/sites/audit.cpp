@@ -3,7 +3,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
-#include "model/decode_error.h"
+#include "model/named_file.h"
 
 namespace fedstill {
 namespace {
@@ -30,13 +30,7 @@ std::string frame_text(const std::string& peer, const Frame& frame, bool receive
 }
 
 nlohmann::json verify_audit(const std::filesystem::path& file) {
-  const AuditSummary summary = [&] {
-    try {
-      return verify_audit_log(file);
-    } catch (const DecodeError& error) {
-      throw DecodeError(file.string() + ": " + error.what());
-    }
-  }();
+  const AuditSummary summary = decode_named(file, [&] { return verify_audit_log(file); });
   return {{"file", file.string()},
           {"entries", summary.entries},
           {"last_hash", summary.last_hash},

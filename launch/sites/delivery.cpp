@@ -1,7 +1,6 @@
 #include "launch/sites/delivery.h"
 
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <thread>
@@ -33,16 +32,12 @@ Names who_has_it(Service& service) {
 }  // namespace
 
 void await_delivery(Service& service, const Run& run) {
-  Names waiting = who_uploaded(service), delivered;
+  Names waiting = who_uploaded(service);
   const std::size_t all = waiting.size();
-  run.folder.recall("delivered", [&](const nlohmann::json& saved) { saved.get_to(delivered); });
   const auto until = Clock::now() + std::chrono::minutes(run.job.round.linger_minutes);
   run.progress.begin_stage("handing the bundle out", {});
   for (;;) {
-    const std::size_t before = delivered.size();
-    delivered.merge(who_has_it(service));
-    if (delivered.size() != before) run.folder.remember("delivered", delivered);
-    for (const std::string& client : delivered) waiting.erase(client);
+    for (const std::string& client : who_has_it(service)) waiting.erase(client);
     if (run.stop.load()) throw Stopped("[coordinator] stopped while the bundle was handed out");
     if (waiting.empty() || Clock::now() > until) break;
     std::this_thread::sleep_for(kDeliverEvery);

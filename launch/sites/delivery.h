@@ -6,8 +6,7 @@
 namespace fedstill {
 
 // Waits until everybody who uploaded in the last round has its bundle, at most
-// round.linger_minutes. Who has it is remembered in the run's folder: they do not come again after
-// a restart. Throws Stopped.
+// round.linger_minutes. Throws Stopped.
 void await_delivery(Service& service, const Run& run);
 
 }  // namespace fedstill

@@ -841,7 +841,13 @@ TEST_F(RoundsTest, WhoHasTheBundleIsKnown) {
   publish();
   react("a", Acknowledgement{1, bundle(1).sha256, true, ""});
   react("b", Acknowledgement{1, std::string(64, 'e'), true, ""});
+  react("stranger", Acknowledgement{1, bundle(1).sha256, true, ""});
   EXPECT_EQ(coordinator_->delivered(), std::set<std::string>{"a"});
+  open_again();
+  EXPECT_EQ(coordinator_->delivered(), std::set<std::string>{"a"});
+  play(2);
+  publish();
+  EXPECT_TRUE(coordinator_->delivered().empty());
 }
 
 TEST_F(RoundsTest, BlobsOfThePastDoNotPileUp) {

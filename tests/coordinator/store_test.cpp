@@ -40,7 +40,12 @@ TEST(Store, RemembersWhatWasRecorded) {
       record_upload(store, upload_of("b", bytes), bytes);
       store.record_decision(1, "closed", "1 uploads");
       store.record_decision(1, "again", "…");
+      store.record_delivery(1, "b");
+      store.record_delivery(1, "a");
+      store.record_delivery(1, "b");  // the same again
     }
+    EXPECT_EQ(store.deliveries(1), (std::vector<std::string>{"a", "b"}));
+    EXPECT_TRUE(store.deliveries(2).empty());
     EXPECT_EQ(store.joins(1),
               (std::vector<StoredJoin>{{1, "a", "lenet5", 200}, {1, "b", "cnn3", 100}}));
     EXPECT_EQ(store.joins(2).size(), 3U);

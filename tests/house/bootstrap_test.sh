@@ -63,6 +63,8 @@ stub ninja 'exit 0'
 expect 0 "" "build all"
 stub ninja 'echo "[1/1] compile"'
 expect 69 "cannot write in $temp/build, where something is to be built" "build all"
+stub ninja 'exit 1'
+expect 69 "cannot tell whether $temp/build is built" "build all"
 rmdir "$temp/build/.lock"
 
 machine
