@@ -59,7 +59,11 @@ class Sites : public Pipeline {
     std::vector<std::string> words{
         "coordinator", "--state", state().string(), "--identity", identity("hub").string(),
         "--listen",    listen};
-    if (port_.empty()) append_settings(words);
+    if (port_.empty()) {
+      append_settings(words);
+      // A coordinator that is killed before it reads a client's last word waits for that client.
+      words.insert(words.end(), {"--set", "round.linger_minutes=1"});
+    }
     words.insert(words.end(), more.begin(), more.end());
     coordinator_ = std::make_unique<Process>(words);
     if (!port_.empty()) return;
