@@ -15,7 +15,7 @@
 #include "model/model_file.h"
 #include "model/sha256.h"
 #include "training/device.h"
-#include "training/fit.h"
+#include "training/whose_fit.h"
 
 namespace fedstill {
 namespace {
@@ -76,7 +76,9 @@ class ClientWork {
     run_.events.event("client_started", {{"client", plan_.name},
                                          {"architecture", plan_.architecture},
                                          {"samples", plan_.task.shard.images.count()}});
-    ClientResult result = trained();
+    ClientResult result = whose_fit(plan_.name + " (" + plan_.architecture + ")", [&] {
+      return run_client(plan_.task, fit_options("body"), fit_options("head"));
+    });
     if (lies_) always_claim(result.update.graph);
     write_model(folder_ / "update.safetensors", result.update.graph);
     ClientRecord record = describe(result);
@@ -87,14 +89,6 @@ class ClientWork {
     }
     run_.events.event("client_finished", {{"client", plan_.name}, {"sha256", record.sha256}});
     return record;
-  }
-
-  ClientResult trained() {
-    try {
-      return run_client(plan_.task, fit_options("body"), fit_options("head"));
-    } catch (const DivergedError& error) {
-      throw DivergedError(plan_.name + " (" + plan_.architecture + "): " + error.what());
-    }
   }
 
   FitOptions fit_options(const std::string& part) {

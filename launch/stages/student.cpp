@@ -15,8 +15,8 @@
 #include "model/model_file.h"
 #include "model/onnx.h"
 #include "model/sha256.h"
-#include "training/fit.h"
 #include "training/threads.h"
+#include "training/whose_fit.h"
 
 namespace fedstill {
 namespace {
@@ -71,13 +71,9 @@ Student distilled(const Run& run, const Material& material, const Teaching& teac
   set_thread_count(static_cast<int>(run.job.run.threads));
   const at::Tensor labels = targets(run, material, teaching);
   if (run.crew != nullptr) run.crew->begin_distilling(run, labels);
-  Distilled result = [&] {
-    try {
-      return distill(material.pool, labels, material.normalisation, options);
-    } catch (const DivergedError& error) {
-      throw DivergedError("the student (" + run.job.distillation.student + "): " + error.what());
-    }
-  }();
+  Distilled result = whose_fit("the student (" + run.job.distillation.student + ")", [&] {
+    return distill(material.pool, labels, material.normalisation, options);
+  });
   if (!result.report.refusal.empty()) {
     run.progress.message("the student's steps were not recorded: " + result.report.refusal);
   }
