@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "model/decode_error.h"
+#include "transport/fetch_progress.h"
 
 namespace fedstill {
 namespace {
@@ -106,6 +107,10 @@ std::vector<Frame> ClientSession::retry() {
 
 Frame ClientSession::heartbeat(const std::string& phase, std::uint64_t done,
                                std::uint64_t total) const {
+  if (state_ == State::kFetching && writer_) {
+    const auto at = fetch_progress(plan_, writer_->blob().sha256, writer_->offset());
+    if (at) return plain(*at);
+  }
   return plain(Heartbeat{plan_.round, phase, done, total});
 }
 

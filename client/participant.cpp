@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "model/decode_error.h"
+#include "transport/chunk_pace.h"
 #include "transport/peer_refused.h"
 
 namespace fedstill {
@@ -121,10 +122,11 @@ class Participant {
 
   void converse() {
     heard_ = Clock::now();
+    received_bytes_ = 0;
     send_all(session_.connected());
     while (!is_over()) {
       look_after_work();
-      if (auto chunk = session_.next_chunk(options_.chunk_bytes)) {
+      if (auto chunk = session_.next_chunk(std::min(options_.chunk_bytes, pace_.bytes()))) {
         send(*chunk);
         receive(milliseconds(0));
       } else {
@@ -138,8 +140,11 @@ class Participant {
 
   void receive(milliseconds wait) {
     const auto frame = channel_->receive(wait);
+    // A chunk may take longer than a coordinator may be silent.
+    const std::uint64_t bytes = channel_->received_bytes();
+    if (frame || bytes != received_bytes_) heard_ = Clock::now();
+    received_bytes_ = bytes;
     if (!frame) return;
-    heard_ = Clock::now();
     wait_ = options_.first_wait;
     send_all(hear(*frame));
   }
@@ -165,6 +170,9 @@ class Participant {
     was_let_in_ = true;
     refused_since_.reset();
     if (work_.on_frame) work_.on_frame(frame, true);
+    const auto now = std::chrono::duration_cast<milliseconds>(Clock::now().time_since_epoch());
+    if (std::holds_alternative<BlobRequest>(frame.message)) pace_.begin(now);
+    if (std::holds_alternative<BlobProgress>(frame.message)) pace_.acknowledged(now);
     const State before = session_.state();
     const auto newest = session_.store().bundles();
     std::vector<Frame> answers = session_.receive(frame);
@@ -264,6 +272,8 @@ class Participant {
   milliseconds wait_;
   std::minstd_rand random_{std::random_device{}()};
   std::unique_ptr<Channel> channel_;
+  std::uint64_t received_bytes_ = 0;
+  ChunkPace pace_;  // of the update
   Clock::time_point heard_{}, spoke_{};
   bool was_let_in_;                                 // ever, as far as the store knows
   std::optional<Clock::time_point> refused_since_;  // without a frame since

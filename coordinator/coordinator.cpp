@@ -3,6 +3,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "transport/fetch_progress.h"
+
 namespace fedstill {
 namespace {
 
@@ -85,7 +87,12 @@ Reaction Coordinator::receive_work(const std::string& peer, Frame frame, Instant
     if (answer->accepted) note_delivery(peer, answer->sha256);
     return {};
   }
-  if (std::holds_alternative<BlobProgress>(message)) return {};
+  if (const auto* progress = std::get_if<BlobProgress>(&message)) {
+    if (const auto at = fetch_progress(plan(), progress->sha256, progress->offset)) {
+      round_.heartbeat(peer, at->phase, at->done, at->total, now);
+    }
+    return {};
+  }
   return refuse("", Refusal::kFinal, "[coordinator] a client does not send this message");
 }
 

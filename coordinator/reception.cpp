@@ -196,6 +196,7 @@ void Reception::handle(Connection& connection, Frame frame, Instant now) {
                       std::string(name(kind_of(frame.message))));
   }
   const bool joins = std::holds_alternative<Join>(frame.message);
+  if (std::holds_alternative<BlobProgress>(frame.message)) connection.pace.acknowledged(now);
   const std::string subject = subject_of(frame.message);
   if (is_damaged_ && !needs_no_record(frame.message)) return say_try_later(connection, subject);
   Reaction reaction = coordinator_.receive(connection.name, std::move(frame), now);

@@ -9,8 +9,6 @@
 namespace fedstill {
 namespace {
 
-constexpr std::size_t kLeastChunkBytes = std::size_t{16} << 10;
-
 bool is_worth_noting(MessageKind kind) {
   return kind != MessageKind::kBlobChunk && kind != MessageKind::kBlobProgress &&
          kind != MessageKind::kHeartbeat;
@@ -26,6 +24,7 @@ void Reception::react(Connection& connection, const std::string& subject, Reacti
   connection.sender.reset();
   connection.sender.emplace(reaction.transfer->file, reaction.transfer->blob,
                             reaction.transfer->offset);
+  connection.pace.begin(now_);
   ++streams_;
   if (!connection.chunk_under_way) send_chunk(connection);
 }
@@ -77,7 +76,8 @@ void Reception::send(Connection& connection, Frame frame) {
 void Reception::send_chunk(Connection& connection) {
   if (!connection.sender) return;
   const std::size_t share = options_.bytes_in_flight / std::max<std::size_t>(streams_, 1);
-  auto chunk = connection.sender->next_chunk(std::clamp(share, kLeastChunkBytes, kChunkBytes));
+  auto chunk = connection.sender->next_chunk(
+      std::min(std::max(share, kLeastChunkBytes), connection.pace.bytes()));
   if (chunk) {
     connection.chunk_under_way = true;
     return send(connection, std::move(*chunk));

@@ -17,6 +17,7 @@ struct Reception::Connection {
   bool held = false;  // an errand is under way for it
   bool chunk_under_way = false;
   std::optional<BlobSender> sender;
+  ChunkPace pace;
 };
 
 }  // namespace fedstill

@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "transport/fetch_progress.h"
+
 namespace fedstill {
 namespace {
 
@@ -183,7 +185,8 @@ Round::Member Round::member(const std::string& client, Instant now) const {
   if (facts.refused) return Member::kRefused;
   if (at - facts.progressed >= options_.stalled_after) return Member::kStalled;
   if (facts.received_bytes > 0) return Member::kUploading;
-  return facts.phase.empty() ? Member::kJoined : Member::kTraining;
+  if (facts.phase.empty()) return Member::kJoined;
+  return facts.phase == kFetchingPhase ? Member::kFetching : Member::kTraining;
 }
 
 Round::Facts* Round::find(const std::string& client) {
@@ -217,8 +220,9 @@ void Round::act() {
 }
 
 std::string_view name(Round::Member member) {
-  constexpr std::string_view kNames[] = {"joined", "training", "uploading", "uploaded", "refused",
-                                         "silent", "stalled",  "gone",      "excluded"};
+  constexpr std::string_view kNames[] = {"joined",   "fetching", "training", "uploading",
+                                         "uploaded", "refused",  "silent",   "stalled",
+                                         "gone",     "excluded"};
   return kNames[static_cast<std::size_t>(member)];
 }
 

@@ -37,6 +37,7 @@ class Round {
   enum class State { kCollecting, kClosed, kFailed };
   enum class Member {
     kJoined,
+    kFetching,   // the pool or the student
     kTraining,   // says so in its heartbeats
     kUploading,  // bytes of its update arrive
     kUploaded,   // for good in this round, wherever the client is
@@ -89,6 +90,7 @@ class Round {
   // A failed round collects again, with what it has, until a new deadline. Requires: kFailed.
   void reopen(Instant now);
 
+  const RoundOptions& options() const { return options_; }
   State state() const { return state_; }
   std::uint32_t number() const { return number_; }
   Instant deadline() const { return opened_ + options_.deadline; }

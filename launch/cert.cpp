@@ -7,6 +7,7 @@
 #include "launch/certificates/site.h"
 #include "launch/counted.h"
 #include "launch/outside_text.h"
+#include "transport/message.h"
 
 namespace fedstill {
 namespace {
@@ -40,7 +41,10 @@ json sign(const CertCommand& c) {
     throw UsageError(error.what());
   }
   json done = describe_certificate(out);
-  done["done"] = "signed: " + out.string();
+  const std::string granted = done.at("role"), asked = describe_certificate(c.file).at("role");
+  done["done"] =
+      "signed: " + out.string() +
+      (granted == asked ? "" : " for role " + granted + ", asked for: " + to_free_text(asked, 64));
   done["next"] = "send it back with ca.crt; the site runs fedstill cert install";
   return done;
 }

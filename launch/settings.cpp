@@ -110,7 +110,8 @@ void add_round(std::vector<Setting>& out, Job::Round& r) {
       "after it opened; before it all clients are awaited");
   add("silent_seconds", &r.silent_seconds, "without a sign of life a client counts as silent");
   add("stalled_minutes", &r.stalled_minutes, "without progress it is no longer waited for");
-  add("linger_minutes", &r.linger_minutes, "at most, for clients to fetch the bundle");
+  add("linger_minutes", &r.linger_minutes,
+      "at most, for all who ever joined to fetch the last bundle");
 }
 
 void add_distillation(std::vector<Setting>& out, Job::Distillation& d) {

@@ -7,12 +7,10 @@
 
 #include "model/file_descriptor.h"
 #include "transport/blob_store.h"
+#include "transport/chunk_pace.h"
 #include "transport/frame.h"
 
 namespace fedstill {
-
-inline constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
-inline constexpr std::size_t kMaxChunkBytes = std::size_t{4} << 20;
 
 // A blob on its way out, one chunk at a time: whoever drives a connection asks for the next one
 // when there is room for it, so no more than one is in memory.

@@ -35,6 +35,9 @@ class Channel {
   // A received body that is no longer needed: the next one may go into the same memory, which has
   // to be neither cleared nor fetched from the system again. Used from the receiving thread.
   virtual void recycle(std::vector<std::byte>&& /*body*/) {}
+  // Bytes that came so far, those of a frame that is not whole yet included; 0 where the backend
+  // moves whole frames only. Used from the receiving thread.
+  virtual std::uint64_t received_bytes() const { return 0; }
   virtual void close() = 0;
 };
 

@@ -1,10 +1,12 @@
 #include "launch/sites/delivery.h"
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <string>
 #include <thread>
 
+#include "launch/counted.h"
 #include "launch/progress.h"
 #include "training/fit.h"
 
@@ -15,35 +17,58 @@ using Clock = std::chrono::steady_clock;
 using Names = std::set<std::string>;
 
 constexpr std::chrono::milliseconds kDeliverEvery{100};
+constexpr std::chrono::seconds kTellAfter{5};  // before it is told who is waited for
 
-Names who_uploaded(Service& service) {
+// Whoever ever joined is to have it: also who was too late with an update, or for the round.
+struct Delivered {
+  std::size_t members = 0;
+  Names missing;
+};
+Delivered look(Service& service) {
   return service.on_brain([](Coordinator& coordinator, Reception&, Instant) {
-    Names out;
-    for (const auto& [client, sha256] : coordinator.round().uploads()) out.insert(client);
+    Delivered out;
+    const auto& members = coordinator.round().members();
+    for (const auto& [client, join] : coordinator.joins()) {
+      const auto member = members.find(client);
+      if (member != members.end() && member->second.excluded) continue;
+      ++out.members;
+      if (!coordinator.delivered().contains(client)) out.missing.insert(client);
+    }
     return out;
   });
 }
 
-Names who_has_it(Service& service) {
-  return service.on_brain(
-      [](Coordinator& coordinator, Reception&, Instant) { return coordinator.delivered(); });
+std::string waiting_text(const Names& missing, std::int64_t minutes) {
+  constexpr std::ptrdiff_t kMostNames = 5;
+  std::string names;
+  for (auto it = missing.begin();
+       it != missing.end() && std::distance(missing.begin(), it) < kMostNames; ++it) {
+    names += (names.empty() ? "" : ", ") + *it;
+  }
+  return "waiting up to " + counted(minutes, "minute") + " for " +
+         counted(std::ssize(missing), "client") + " without the bundle: " + names +
+         (std::ssize(missing) > kMostNames ? ", …" : "") + "; `fedstill stop` ends it";
 }
 
 }  // namespace
 
 void await_delivery(Service& service, const Run& run) {
-  Names waiting = who_uploaded(service);
-  const std::size_t all = waiting.size();
-  const auto until = Clock::now() + std::chrono::minutes(run.job.round.linger_minutes);
+  const std::int64_t minutes = run.job.round.linger_minutes;
+  const auto began = Clock::now();
+  bool is_told = false;
   run.progress.begin_stage("handing the bundle out", {});
-  for (;;) {
-    for (const std::string& client : who_has_it(service)) waiting.erase(client);
+  Delivered now = look(service);
+  for (; !now.missing.empty() && Clock::now() - began < std::chrono::minutes(minutes);
+       now = look(service)) {
     if (run.stop.load()) throw Stopped("[coordinator] stopped while the bundle was handed out");
-    if (waiting.empty() || Clock::now() > until) break;
+    if (Clock::now() - began > kTellAfter && !std::exchange(is_told, true)) {
+      run.progress.message(waiting_text(now.missing, minutes));
+    }
     std::this_thread::sleep_for(kDeliverEvery);
   }
-  run.progress.end_stage(std::to_string(all - waiting.size()) + " of " + std::to_string(all) +
-                         " clients have the bundle");
+  run.progress.end_stage(std::to_string(now.members - now.missing.size()) + " of " +
+                         counted(static_cast<std::int64_t>(now.members), "client") +
+                         (now.members == 1 ? " has" : " have") + " the bundle");
 }
 
 }  // namespace fedstill

@@ -5,7 +5,7 @@
 
 namespace fedstill {
 
-// Waits until everybody who uploaded in the last round has its bundle, at most
+// Waits until everybody who ever joined, and is not excluded, has the last bundle, at most
 // round.linger_minutes. Throws Stopped.
 void await_delivery(Service& service, const Run& run);
 

@@ -61,10 +61,19 @@ std::string find_dial_problem(const Membership& membership) {
 }
 
 Delivery take_part_as(const Membership& membership, ClientSession& session, SiteWork work,
-                      const std::atomic<bool>& stop) {
+                      const ConnectionNews& tell, const std::atomic<bool>& stop) {
   AuditLog audit(membership.state / "audit.jsonl");
+  bool was_there = false, is_cut = false;
+  work.on_trouble = [&](const std::string& what) {
+    is_cut = true;
+    tell(what, true);
+  };
   work.on_frame = [&, told = std::move(work.on_frame)](const Frame& frame, bool received) {
     record_frame(audit, membership.coordinator, frame, received);
+    if (received) {
+      if (std::exchange(is_cut, false)) tell(was_there ? "connected again" : "connected", false);
+      was_there = true;
+    }
     if (told) told(frame, received);
   };
   Dialler dialler(membership);

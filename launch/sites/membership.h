@@ -36,10 +36,14 @@ class RefusedError : public std::runtime_error {
 // own files are of no use: no waiting mends that.
 std::string find_dial_problem(const Membership& membership);
 
+// Why there is no connection now (trouble), and after that "connected" or "connected again".
+using ConnectionNews = std::function<void(const std::string& what, bool is_trouble)>;
+
 // Takes part until the last bundle, which is returned and the newest in the session's store. Of the
-// work, on_frame is also called after the audit log has the frame. Throws RefusedError, Stopped,
-// DialError after many failed handshakes, and what take_part() throws.
+// work, on_trouble is `tell`'s, and on_frame is also called after the audit log has the frame.
+// Throws RefusedError, Stopped, DialError after many failed handshakes, and what take_part()
+// throws.
 Delivery take_part_as(const Membership& membership, ClientSession& session, SiteWork work,
-                      const std::atomic<bool>& stop);
+                      const ConnectionNews& tell, const std::atomic<bool>& stop);
 
 }  // namespace fedstill

@@ -217,24 +217,19 @@ json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool
   work.on_state = [&](ClientSession::State state) {
     if (state == ClientSession::State::kUploading) site.tidy();
   };
-  bool was_there = false, is_cut = false;
+  work.on_bundle = [&](const Delivery&, const std::filesystem::path& file) {
+    site.keep_bundle(file);
+  };
   work.on_frame = [&](const Frame& frame, bool received) {
-    if (received && std::exchange(is_cut, false)) {
-      const char* what = was_there ? "connected again" : "connected";
-      progress.message(what);
-      log.write(LogLevel::kInfo, what);
-    }
-    was_there = was_there || received;
     log.write(LogLevel::kDebug, frame_text("the coordinator", frame, received));
   };
-  work.on_trouble = [&](const std::string& what) {
-    is_cut = true;
+  const auto tell = [&](const std::string& what, bool is_trouble) {
     progress.message(what);
-    log.write(LogLevel::kWarning, what);
+    log.write(is_trouble ? LogLevel::kWarning : LogLevel::kInfo, what);
   };
   const Membership membership{command.coordinator, command.identity, command.state,
                               command.revoked,     command.proxy,    command.bytes_per_second};
-  const Delivery last = take_part_as(membership, session, std::move(work), stop);
+  const Delivery last = take_part_as(membership, session, std::move(work), tell, stop);
   result["bundle"] = site.keep_bundle(site.store().blobs().path(last.bundle.sha256)).string();
   result["sha256"] = last.bundle.sha256;
   log.write(LogLevel::kInfo, "done: bundle " + last.bundle.sha256);

@@ -9,6 +9,7 @@
 #include "launch/progress.h"
 #include "launch/sites/rows.h"
 #include "launch/text_table.h"
+#include "transport/fetch_progress.h"
 
 namespace fedstill {
 namespace {
@@ -72,11 +73,23 @@ std::string progress_of(const json& member) {
            speed_text(member.value("per_second", 0.0), 1000, " kB");
   }
   if (total == 0) return "";
+  const double speed = member.value("per_second", 0.0);
+  const bool fetches = member.at("phase") == kFetchingPhase;
   char text[32];
   std::snprintf(text, sizeof(text), "%.0f %%",
                 100.0 * static_cast<double>(done) / static_cast<double>(total));
   return printable(member.at("phase")) + " " + text +
-         speed_text(member.value("per_second", 0.0), 1, "");
+         (fetches ? speed_text(speed, 1000, " kB") : speed_text(speed, 1, ""));
+}
+
+// What the round waits for; a coordinator of an older version does not say it all.
+std::string deadline_text(const json& status) {
+  const double left = status.at("deadline_seconds").get<double>();
+  if (left > 0) return duration_text(left) + " to the deadline";
+  if (status.at("state") != "collecting" || !status.contains("minimum")) return "past the deadline";
+  return "past the deadline: closes with " + counted(status["minimum"].get<int>(), "update") +
+         ", fails when nobody gets on for " +
+         duration_text(status.at("stalled_after_seconds").get<double>());
 }
 
 }  // namespace
@@ -92,6 +105,8 @@ json status_json(const Coordinator& coordinator, const std::string& job, std::si
               {"deadline_seconds", seconds(round.deadline() - now)},
               {"uploads", round.uploads().size()},
               {"expected", expected},
+              {"minimum", round.options().min_clients},
+              {"stalled_after_seconds", seconds(round.options().stalled_after)},
               {"clients", round.members().size()},
               {"connections", reception.connections()},
               {"trouble", reception.trouble()},
@@ -124,8 +139,7 @@ std::string status_text(const json& status) {
                     counted(status.at("expected").get<int>(), "update") + " here, " +
                     counted(status.at("clients").get<int>(), "client") + " joined, " +
                     counted(status.at("connections").get<int>(), "connection") + ", ";
-  const double left = status.at("deadline_seconds").get<double>();
-  out += left > 0 ? duration_text(left) + " to the deadline\n" : "past the deadline\n";
+  out += deadline_text(status) + "\n";
   if (const std::string why = status.at("failure"); !why.empty()) out += printable(why) + "\n";
   if (const std::string why = status.value("trouble", ""); !why.empty()) {
     out += "nothing can be recorded, so nothing new is taken: " + printable(why) + "\n";

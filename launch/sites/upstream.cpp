@@ -98,9 +98,9 @@ std::vector<std::byte> go_upstream(const Membership& membership, const Run& run,
     const BlobInfo& bundle = store.bundles().back().bundle;
     write_file_atomically(kept, read_checked_bundle(store.blobs().path(bundle.sha256)));
   };
-  work.on_trouble = [&](const std::string& what) { run.progress.message(what); };
+  const auto tell = [&](const std::string& what, bool) { run.progress.message(what); };
   run.progress.begin_stage("taking part at " + membership.coordinator, {});
-  const Delivery last = take_part_as(membership, session, std::move(work), run.stop);
+  const Delivery last = take_part_as(membership, session, std::move(work), tell, run.stop);
   std::vector<std::byte> bundle = read_checked_bundle(kept);
   run.events.event("upstream", {{"client", name}, {"bundle", last.bundle.sha256}});
   run.progress.end_stage("the bundle came down");

@@ -136,18 +136,40 @@ TEST_F(ReceptionTest, ABlobIsSentOneChunkAtATime) {
 
 TEST_F(ReceptionTest, ManyTransfersShareTheMemory) {
   ReceptionOptions options;
-  options.bytes_in_flight = 400'000;
+  options.bytes_in_flight = 60'000;
   start(options);
   std::vector<std::unique_ptr<Peer>> peers;
-  for (char c = 'a'; c < 'f'; ++c) {
+  for (char c = 'a'; c < 'd'; ++c) {
     peers.push_back(joined(std::string(1, c)));
     hear(*peers.back(), BlobRequest{sha256_hex(pool_), 0});
-    EXPECT_EQ(peers.back()->outbox.at(0).body.size(), 400'000U / peers.size());
+    EXPECT_EQ(peers.back()->outbox.at(0).body.size(), 60'000U / peers.size());
   }
   for (std::size_t i = 1; i < peers.size(); ++i) reception_->closed(peers[i]->id, now_);
   peers[0]->outbox.clear();
   reception_->drained(peers[0]->id, now_);
-  EXPECT_EQ(peers[0]->outbox.at(0).body.size(), 400'000U);
+  EXPECT_EQ(peers[0]->outbox.at(0).body.size(), 60'000U);
+}
+
+TEST_F(ReceptionTest, AThinLineGetsSmallChunksAndADownloadIsProgress) {
+  options_.round.stalled_after = 20s;
+  start({});
+  const auto peer = joined("a");
+  const std::string sha256 = sha256_hex(pool_);
+  hear(*peer, BlobRequest{sha256, 0});
+  std::uint64_t received = 0;
+  for (int chunk = 0; chunk < 4; ++chunk) {
+    received += peer->outbox.at(0).body.size();
+    now_ += 15s;  // more than a chunk should take
+    hear(*peer, BlobProgress{sha256, received});
+    reception_->drained(peer->id, now_);
+    reception_->tick(now_ + 10s);
+    EXPECT_EQ(coordinator_->round().member("a", now_ + 10s), Round::Member::kFetching);
+  }
+  EXPECT_EQ(peer->outbox.at(0).body.size(), kLeastChunkBytes);
+  const Round::Facts& facts = coordinator_->round().members().at("a");
+  EXPECT_EQ(facts.done, received);
+  EXPECT_EQ(facts.total, pool_.size());
+  EXPECT_EQ(coordinator_->round().member("a", now_ + 20s), Round::Member::kStalled);
 }
 
 TEST_F(ReceptionTest, ResultsAreToldToWhoJoined) {

@@ -19,6 +19,7 @@ class AdministrationTest : public ::testing::Test {
     options.round.deadline = std::chrono::seconds{1};
     options.round.stalled_after = std::chrono::seconds{1};
     options.plan = {std::string(64, 'a'), 1, std::string(64, 'b'), 3};
+    options.plan.pool_bytes = 1'000;
     options.image = {1, 4, 4};
     options.classes = 3;
     return options;
@@ -81,6 +82,13 @@ TEST_F(AdministrationTest, StatusShowsWhoIsHowFarAndHowFast) {
   }
   tell("a", Heartbeat{1, "head", 0, 50});  // another phase, another speed
   EXPECT_EQ(ask("status").at("members").at(0).at("per_second"), 0.0);
+  tell("c", Join{"c", "mlp", 50});
+  tell("c", BlobProgress{std::string(64, 'b'), 250});  // of the pool
+  EXPECT_NE(answer_text("status", ask("status")).find("fetching 25 %"), std::string::npos);
+  coordinator_.tick(now_ = milliseconds{1'200});
+  EXPECT_NE(answer_text("status", ask("status"))
+                .find("past the deadline: closes with 2 updates, fails when nobody gets on for 1"),
+            std::string::npos);
 }
 
 // So many that they are put into the database at once: each join is flushed by itself.

@@ -31,13 +31,13 @@ const std::atomic<bool> kNever = false;
 // A coordinator on a port that publishes its one round as soon as it is closed.
 class Host {
  public:
-  Host(const fs::path& folder, TestAuthority& authority, int clients)
+  Host(const fs::path& folder, TestAuthority& authority, int clients, std::size_t bytes_in_flight)
       : store_(folder), coordinator_(options(store_, clients), store_, Service::now()) {
     ServerOptions server;
     server.credentials = authority.coordinator();
     ReceptionOptions reception;
     reception.heartbeat = seconds{1};
-    reception.bytes_in_flight = 1;  // the smallest chunks
+    reception.bytes_in_flight = bytes_in_flight;
     reception.on_frame = [this](const std::string&, const Frame& frame, bool received) {
       count(frame, received);
     };
@@ -104,8 +104,9 @@ class BadLines : public testing::Test {
     std::vector<std::byte> bundle;
   };
 
-  void serve(int clients) {
-    host_ = std::make_unique<Host>(folder_.path() / "coordinator", authority_, clients);
+  void serve(int clients, std::size_t bytes_in_flight = 1) {  // 1: the smallest chunks
+    host_ = std::make_unique<Host>(folder_.path() / "coordinator", authority_, clients,
+                                   bytes_in_flight);
   }
   static Graph update_of(const std::string& name) { return tiny_update(name.back(), kClasses); }
   // Takes part under the name, with state in the folder, through the port.
@@ -130,8 +131,8 @@ class BadLines : public testing::Test {
     options.first_wait = milliseconds{1};
     options.longest_wait = milliseconds{20};
     options.poll = milliseconds{1};
-    options.heartbeat = milliseconds{300};  // silence is noticed after four of them
-    options.chunk_bytes = 4000;
+    options.heartbeat = heartbeat_;
+    options.chunk_bytes = chunk_bytes_;
     const Credentials credentials = credentials_of(name);
     const auto connect = [&]() -> std::unique_ptr<Channel> {
       try {
@@ -160,6 +161,8 @@ class BadLines : public testing::Test {
   std::mutex issuing_;
   std::unique_ptr<Host> host_;
   std::atomic<int> trained_{0};  // by anybody
+  milliseconds heartbeat_{300};  // silence is noticed after four of them
+  std::size_t chunk_bytes_ = 4000;
 };
 
 TEST_F(BadLines, CutsAndResetsAtRandomBytesBothWays) {
@@ -219,6 +222,18 @@ TEST_F(BadLines, AFarAndThinLineTakesLongerAndDoesNotHoldUpANearOne) {
   expect_a_good_end(near, "site-2");
   expect_a_good_end(far, "site-1");
   EXPECT_EQ(thin.connections(), 1U);
+}
+
+// Without a whole frame for longer than a coordinator may be silent.
+TEST_F(BadLines, OnALineOnWhichAChunkTakesLongWhatTricklesInCounts) {
+  serve(1, std::size_t{1} << 20);
+  heartbeat_ = milliseconds{100};
+  chunk_bytes_ = kChunkBytes;
+  BadLine thin(host_->port());
+  Weather weather;
+  weather.bytes_per_second = 130'000;  // half a second for the first chunk
+  thin.set_weather(weather);
+  expect_a_good_end(take_part_as("site-1", thin.port()), "site-1");
 }
 
 TEST_F(BadLines, ARecordedRegistrationThatIsReplayedIsNoRegistration) {

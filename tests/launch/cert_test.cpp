@@ -17,6 +17,7 @@ namespace fedstill {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using x509::CertificateError;
 
 class Certificates : public ::testing::Test {
@@ -103,6 +104,19 @@ TEST_F(Certificates, MoreThanClientHasToBeGranted) {
   EXPECT_FALSE(std::filesystem::exists(signed_one("a")));
   sign("a", {"client", {}, 1});  // less than asked for
   EXPECT_EQ(describe_certificate(signed_one("a"))["role"], "client");
+}
+
+TEST_F(Certificates, AnotherRoleThanAskedForIsTold) {
+  request_certificate(site("a"), "a", "client");
+  CertCommand command;
+  command.action = "sign";
+  command.folder = authority();
+  command.file = site("a") / "site.csr";
+  command.out = signed_one("a");
+  EXPECT_THAT(std::string(run_cert(command)["done"]), Not(HasSubstr("asked")));
+  command.role = "admin";
+  EXPECT_THAT(std::string(run_cert(command)["done"]),
+              HasSubstr("for role admin, asked for: client"));
 }
 
 TEST_F(Certificates, ACoordinatorNeedsAName) {

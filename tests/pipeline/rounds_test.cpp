@@ -120,6 +120,11 @@ TEST_F(Rounds, ManySitesMakeTheSameStudentThroughKillsInTheSecond) {
   start_clients();
   ASSERT_TRUE(coordinator_->wait_for_text(events(), "\"round\":2,\"stage\":\"clients\""))
       << coordinator_->err();
+  const auto first = state() / "rounds" / "1" / "bundle.fsb";
+  for (std::size_t i = 0; i < kModels.size(); ++i) {  // of use from now on
+    EXPECT_TRUE(clients_[i]->wait_for_file(state_of(i), "bundle.fsb"));
+    EXPECT_EQ(text_of(state_of(i) / "bundle.fsb"), text_of(first));
+  }
   clients_[1]->signal(SIGKILL);
   clients_[1]->wait();
   kill_coordinator();
@@ -144,6 +149,7 @@ TEST_F(Rounds, AClientMayComeLateOrKeepItsModel) {
       << coordinator_->err();
   start_client(2);
   for (auto& [i, client] : clients_) EXPECT_EQ(client->wait(), 0) << i << client->err();
+  EXPECT_EQ(ask("exclude", client_of(0)).code, 0);  // or it is waited for
   EXPECT_EQ(coordinator_->wait(), 0) << coordinator_->err();
   const json rounds = report_of(state()).at("rounds");
   const auto client = [&](std::size_t round, std::size_t i) {

@@ -152,6 +152,23 @@ TEST_F(Sites, AFirstAttemptWithTheWrongImagesBindsNobody) {
   expect_the_same_student();
 }
 
+TEST_F(Sites, WhoIsTooLateForTheRoundGetsTheBundleAllTheSame) {
+  start_coordinator({"--set", "clients.count=2"});
+  start_client(2);
+  ASSERT_TRUE(coordinator_->wait_for_text(events(), "\"message\":\"Join\""));
+  clients_[2]->signal(SIGSTOP);
+  start_client(0);
+  start_client(1);
+  for (std::size_t i : {0, 1}) EXPECT_EQ(clients_[i]->wait(), 0) << i << clients_[i]->err();
+  EXPECT_TRUE(coordinator_->wait_for_text(coordinator_->err_file(),
+                                          "for 1 client without the bundle: client-02"))
+      << coordinator_->err();
+  clients_[2]->signal(SIGCONT);
+  EXPECT_EQ(clients_[2]->wait(), 0) << clients_[2]->err();
+  EXPECT_EQ(coordinator_->wait(), 0) << coordinator_->err();
+  EXPECT_EQ(text_of(state_of(2) / "bundle.fsb"), text_of(state() / "bundle.fsb"));
+}
+
 TEST_F(Sites, StatusNamesTheMembers) {
   start_coordinator();
   start_client(2);

@@ -222,10 +222,11 @@ TEST(AccessLists, AreReadWithCommentsAndRefuseOtherText) {
   AccessFiles files;
   files.allowed = folder.write("allowed", "# sites\n site-1 # the first\r\n\nsite-2\n");
   const AccessLists lists(files);
-  EXPECT_EQ(lists.problem_with({.name = "site-2", .role = {}, .fingerprint = {}, .address = {}}),
-            "");
-  EXPECT_THAT(lists.problem_with({.name = "site", .role = {}, .fingerprint = {}, .address = {}}),
-              HasSubstr("allow-list"));
+  EXPECT_EQ(
+      lists.objection_to({.name = "site-2", .role = {}, .fingerprint = {}, .address = {}}).why, "");
+  EXPECT_THAT(
+      lists.objection_to({.name = "site", .role = {}, .fingerprint = {}, .address = {}}).why,
+      HasSubstr("allow-list"));
   files.revoked = folder.write("revoked", some_hash('a') + "\nABC\n");
   EXPECT_THROW(AccessLists{files}, CredentialError);
   files.revoked = folder.folder() / "nothing";

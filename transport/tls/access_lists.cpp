@@ -26,15 +26,17 @@ AccessLists::AccessLists(const AccessFiles& files)
   if (!allowed_.path.empty()) read(allowed_);
 }
 
-std::string AccessLists::problem_with(const PeerIdentity& peer) const {
+Objection AccessLists::objection_to(const PeerIdentity& peer) const {
   std::shared_ptr<const Entries> revoked, allowed;
   {
     const std::lock_guard lock(mutex_);
     revoked = revoked_.entries;
     allowed = allowed_.entries;
   }
-  if (revoked && revoked->contains(peer.fingerprint)) return "its certificate is revoked";
-  if (allowed && !allowed->contains(peer.name)) return "its name is not on the allow-list";
+  if (revoked && revoked->contains(peer.fingerprint)) {
+    return {"its certificate is revoked", Objection::Kind::kRevoked};
+  }
+  if (allowed && !allowed->contains(peer.name)) return {"its name is not on the allow-list"};
   return {};
 }
 

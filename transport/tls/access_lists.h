@@ -7,6 +7,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "transport/tls/objection.h"
 #include "transport/tls/server_options.h"
 
 namespace fedstill {
@@ -16,8 +17,7 @@ class AccessLists {
  public:
   explicit AccessLists(const AccessFiles& files);  // CredentialError
 
-  // Why this peer may not come in, or an empty string.
-  std::string problem_with(const PeerIdentity& peer) const;
+  Objection objection_to(const PeerIdentity& peer) const;
   // Reads the files that changed; whether any list is different now. A file that is damaged or
   // gone leaves its list as it was, and the complaint is made once.
   bool refresh(const std::function<void(const std::string&)>& complain);

@@ -27,10 +27,10 @@ using Lists = std::shared_ptr<AccessLists>;
 
 // A client's certificate is as genuine as the coordinator's; only the role tells them apart.
 Admission only_role(const std::string& role, const Lists& lists) {
-  return [role, lists](const PeerIdentity& peer) {
-    if (peer.role == role) return lists->problem_with(peer);
-    return "its certificate is for role \"" + to_free_text(peer.role, 64) + "\", expected \"" +
-           role + "\"";
+  return [role, lists](const PeerIdentity& peer) -> Objection {
+    if (peer.role == role) return lists->objection_to(peer);
+    return {"its certificate is for role \"" + to_free_text(peer.role, 64) + "\", expected \"" +
+            role + "\""};
   };
 }
 
@@ -47,6 +47,7 @@ class WatchingChannel : public NetworkChannel {
       if (frame || wait <= kLookEvery) return frame;
     }
   }
+  std::uint64_t received_bytes() const override { return inner_->received_bytes(); }
   void close() override { inner_->close(); }
   const PeerIdentity& peer() const override { return inner_->peer(); }
 
@@ -58,7 +59,7 @@ class WatchingChannel : public NetworkChannel {
     if (now - looked_ < kLookEvery) return;
     looked_ = now;
     lists_->refresh([](const std::string&) {});  // the next dial() tells what is wrong with it
-    const std::string problem = lists_->problem_with(peer());
+    const std::string problem = lists_->objection_to(peer()).why;
     if (problem.empty()) return;
     inner_->close();
     throw ChannelClosed("[channel] " + peer().address + ": " + problem);

@@ -18,6 +18,8 @@ std::string stamp_of_all(const Credentials& files) {
          stamp_of(files.authority);
 }
 
+constexpr const char* kShutOut = "it was refused too often";
+
 // One name in two roles is two people.
 std::string key_of(const PeerIdentity& peer) { return peer.role + " " + peer.name; }
 
@@ -27,7 +29,7 @@ std::shared_ptr<const TlsContext> ServerCore::make_context() {
   if (!options_.credentials) return nullptr;
   context_stamp_ = stamp_of_all(*options_.credentials);  // before reading: a later change must show
   return std::make_shared<const TlsContext>(
-      *options_.credentials, [this](const PeerIdentity& peer) { return problem_with(peer); });
+      *options_.credentials, [this](const PeerIdentity& peer) { return objection_to(peer); });
 }
 
 std::unique_ptr<Wire> ServerCore::make_wire(int socket) const {
@@ -35,20 +37,20 @@ std::unique_ptr<Wire> ServerCore::make_wire(int socket) const {
   return context_ ? context_->accept(socket) : make_plain_wire(socket);
 }
 
-std::string ServerCore::problem_with(const PeerIdentity& peer) const {
-  if (!is_name(peer.name)) return "its certificate names nobody";
+Objection ServerCore::objection_to(const PeerIdentity& peer) const {
+  if (!is_name(peer.name)) return {"its certificate names nobody"};
   if (std::find(options_.roles.begin(), options_.roles.end(), peer.role) == options_.roles.end()) {
-    return "its certificate is for role \"" + to_free_text(peer.role, 64) + "\"";
+    return {"its certificate is for role \"" + to_free_text(peer.role, 64) + "\""};
   }
-  if (is_shut_out(peers_, key_of(peer))) return "it was refused too often";
-  return lists_.problem_with(peer);
+  if (is_shut_out(peers_, key_of(peer))) return {kShutOut, Objection::Kind::kForNow};
+  return lists_.objection_to(peer);
 }
 
 void ServerCore::look_at_files() {
   look_at_credentials();
   if (lists_.refresh([this](const std::string& what) { warn(what); })) {
     for (const ConnectionHandle& connection : verified()) {
-      const std::string problem = lists_.problem_with(connection->peer());
+      const std::string problem = lists_.objection_to(connection->peer()).why;
       if (!problem.empty()) connection->shut(CloseCause::kAccess, problem);
     }
   }
@@ -73,7 +75,7 @@ void ServerCore::note_refusal(const PeerIdentity& peer) {
   if (peer.name.empty() || !note_refusal(peers_, key_of(peer))) return;
   for (const ConnectionHandle& connection : verified()) {
     if (key_of(connection->peer()) == key_of(peer)) {
-      connection->shut(CloseCause::kAccess, "it was refused too often");
+      connection->shut(CloseCause::kAccess, kShutOut);
     }
   }
 }

@@ -153,7 +153,7 @@ std::string ServerCore::promote(const ConnectionHandle& connection) {
   }
   // Again: the lists may have changed since the handshake looked, and look_at_lists() only sees
   // who is in the register.
-  return context_ ? lists_.problem_with(connection->peer()) : std::string();
+  return context_ ? lists_.objection_to(connection->peer()).why : std::string();
 }
 
 void ServerCore::forget(const ConnectionHandle& connection) {

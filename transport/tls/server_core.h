@@ -56,7 +56,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   using ConnectionHandle = std::shared_ptr<ServerConnection>;
 
   std::shared_ptr<const TlsContext> make_context();
-  std::string problem_with(const PeerIdentity& peer) const;
+  Objection objection_to(const PeerIdentity& peer) const;
   bool is_shut_out(const Refusals& refusals, const std::string& peer) const;
   bool note_refusal(Refusals& refusals, const std::string& peer);
   void accept();

@@ -123,6 +123,7 @@ std::optional<Frame> SocketChannel::read_some(Need& need) {
     if (progress.ended) throw WireError("the peer closed the connection");
     need = progress.need;
     incoming_.take(progress.bytes);
+    received_bytes_ += progress.bytes;
     left -= progress.bytes;
     if (progress.bytes == 0) continue;
     if (auto frame = reader_.took(progress.bytes)) return frame;

@@ -24,6 +24,7 @@ class SocketChannel : public NetworkChannel {
 
   void send(const Frame& frame) override;
   std::optional<Frame> receive(std::chrono::milliseconds wait) override;
+  std::uint64_t received_bytes() const override { return received_bytes_; }
   void close() override;
   const PeerIdentity& peer() const override { return peer_; }
 
@@ -47,6 +48,7 @@ class SocketChannel : public NetworkChannel {
   std::string send_problem_;  // under sender_mutex_: half a frame may be on the wire
   FrameReader reader_;
   TokenBucket incoming_, outgoing_;
+  std::uint64_t received_bytes_ = 0;
   const PeerIdentity peer_;
   const DialOptions options_;
   std::mutex state_mutex_;

@@ -19,11 +19,11 @@ void check(long result, const char* what) {
   }
 }
 
-// Which alert the peer is sent: who is only to wait must not be told that its certificate is bad.
-int verify_error_of(const std::string& problem) {
-  const auto is_about = [&](const char* word) { return problem.find(word) != std::string::npos; };
-  if (is_about("revoked")) return X509_V_ERR_CERT_REVOKED;
-  return is_about("too often") ? X509_V_ERR_APPLICATION_VERIFICATION : X509_V_ERR_CERT_REJECTED;
+// OpenSSL makes an alert of it: certificate revoked, handshake failure, bad certificate.
+int verify_error_of(Objection::Kind kind) {
+  if (kind == Objection::Kind::kRevoked) return X509_V_ERR_CERT_REVOKED;
+  return kind == Objection::Kind::kForNow ? X509_V_ERR_APPLICATION_VERIFICATION
+                                          : X509_V_ERR_CERT_REJECTED;
 }
 
 // Verifies one link of the peer's chain; the last call is for its own certificate.
@@ -37,11 +37,11 @@ int verify_link(int is_genuine, X509_STORE_CTX* store) {
   }
   if (X509_STORE_CTX_get_error_depth(store) > 0) return 1;
   try {
-    const std::string problem =
+    const Objection objection =
         wire.admission()(identity_of(X509_STORE_CTX_get_current_cert(store)));
-    if (problem.empty()) return 1;
-    wire.note_refusal(problem);
-    X509_STORE_CTX_set_error(store, verify_error_of(problem));
+    if (objection.why.empty()) return 1;
+    wire.note_refusal(objection.why);
+    X509_STORE_CTX_set_error(store, verify_error_of(objection.kind));
   } catch (const std::exception& error) {  // must not cross OpenSSL's frames
     wire.note_refusal(error.what());
     X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);

@@ -4,13 +4,14 @@
 #include <memory>
 #include <string>
 
+#include "transport/tls/objection.h"
 #include "transport/tls/wire.h"
 
 namespace fedstill {
 
-// Whether a peer whose certificate is genuine may come in: why not, or an empty string. Called
-// during handshakes, from any thread.
-using Admission = std::function<std::string(const PeerIdentity&)>;
+// Whether a peer whose certificate is genuine may come in. Called during handshakes, from any
+// thread.
+using Admission = std::function<Objection(const PeerIdentity&)>;
 
 // One side's keys and rules for any number of connections: TLS 1.3 only, both sides show a
 // certificate, no session tickets, no early data. Immutable, may be shared between threads.
