@@ -11,6 +11,12 @@ namespace {
 // Inputs are taken in blocks that leave room in the first-level cache for all rows of the batch.
 constexpr std::int64_t kForwardBlock = 512, kBackwardBlock = 256;
 
+// What the next tile reads, kOut rows further down: too far apart for a processor to foresee.
+template <int kOut>
+void prefetch_below(const float* w, std::int64_t stride) {
+  for (int o = 0; o < kOut; ++o) __builtin_prefetch(w + (kOut + o) * stride);
+}
+
 template <int kOut, int kRows>
 void dot_tile(const float* x, std::int64_t x_stride, const float* w, std::int64_t w_stride,
               std::int64_t count, float* out, std::int64_t out_stride) {
@@ -18,6 +24,7 @@ void dot_tile(const float* x, std::int64_t x_stride, const float* w, std::int64_
   for (std::int64_t i = 0; i < count; i += kPanel) {
     Panel weights[kOut];
     for (int o = 0; o < kOut; ++o) weights[o] = load(w + o * w_stride + i);
+    prefetch_below<kOut>(w + i, w_stride);
     for (int r = 0; r < kRows; ++r) {
       const Panel values = load(x + r * x_stride + i);
       for (int o = 0; o < kOut; ++o) sums[o][r] += values * weights[o];
@@ -61,6 +68,7 @@ void linear_back_tile(const LinearPart& part, std::int64_t o, std::int64_t i, co
                       const float* scaled, std::int64_t d_stride, float* dx) {
   Panel before[kOut], after[kOut];
   for (int j = 0; j < kOut; ++j) after[j] = before[j] = load(part.w + (o + j) * part.in + i);
+  prefetch_below<kOut>(part.w + o * part.in + i, part.in);
   for (std::int64_t r = 0; r < part.rows; ++r) {
     const Panel values = load(part.x + r * part.x_stride + i);
     const float* const row = scaled + r * d_stride + o;
