@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "model/builder.h"
@@ -23,8 +24,8 @@ Graph small_chain() {
 }
 
 ChainModel ready_model(const ChainPlan& plan, const std::vector<float>& weights,
-                       const Kernels& kernels) {
-  ChainModel model(plan, std::ssize(kLabels), kernels);
+                       const Kernels& kernels, bool bf16 = false) {
+  ChainModel model(plan, std::ssize(kLabels), bf16, kernels);
   std::ranges::copy(weights, model.weights().begin());
   for (std::int64_t r = 0; r < std::ssize(kLabels); ++r) {
     fill_normal(model.image(r), static_cast<std::uint64_t>(r), 1.0F);
@@ -61,14 +62,16 @@ TEST_P(ChainModelOf, MovesAgainstTheSlopeOfTheLoss) {
 TEST_P(ChainModelOf, LearnsABatchByHeart) {
   const Graph graph = small_chain();
   const ChainPlan plan = plan_chain(graph);
-  ChainModel model = ready_model(plan, flatten_weights(plan, graph), *GetParam());
-  double loss = 0.0;
-  for (int step = 0; step < 200; ++step) loss = model.step(kLabels, 0.05F);
-  EXPECT_LT(loss, 0.1);
-  const float* const logits = model.forward(std::ssize(kLabels));
-  for (std::int64_t r = 0; r < std::ssize(kLabels); ++r) {
-    const float* const row = logits + r * model.logits_stride();
-    EXPECT_EQ(std::max_element(row, row + 3) - row, kLabels[static_cast<std::size_t>(r)]);
+  for (const bool bf16 : {false, true}) {
+    ChainModel model = ready_model(plan, flatten_weights(plan, graph), *GetParam(), bf16);
+    double loss = 0.0;
+    for (int step = 0; step < 200; ++step) loss = model.step(kLabels, 0.05F);
+    EXPECT_LT(loss, 0.1);
+    const float* const logits = model.forward(std::ssize(kLabels));
+    for (std::int64_t r = 0; r < std::ssize(kLabels); ++r) {
+      const float* const row = logits + r * model.logits_stride();
+      EXPECT_EQ(std::max_element(row, row + 3) - row, kLabels[static_cast<std::size_t>(r)]);
+    }
   }
 }
 
@@ -76,11 +79,21 @@ TEST_P(ChainModelOf, LearnsABatchByHeart) {
 TEST_P(ChainModelOf, PaddingStaysZero) {
   const Graph graph = small_chain();
   const ChainPlan plan = plan_chain(graph);
-  ChainModel model = ready_model(plan, flatten_weights(plan, graph), *GetParam());
-  for (int step = 0; step < 5; ++step) model.step(kLabels, 0.05F);
-  const auto trained = model.weights();
-  const Graph kept = unflatten_weights(plan, graph, trained);
-  EXPECT_TRUE(std::ranges::equal(flatten_weights(plan, kept), trained));
+  for (const bool bf16 : {false, true}) {
+    ChainModel model = ready_model(plan, flatten_weights(plan, graph), *GetParam(), bf16);
+    for (int step = 0; step < 5; ++step) model.step(kLabels, 0.05F);
+    const auto trained = model.weights();
+    const Graph kept = unflatten_weights(plan, graph, trained);
+    EXPECT_TRUE(std::ranges::equal(flatten_weights(plan, kept), trained));
+  }
+}
+
+TEST_P(ChainModelOf, InBf16ALossThatIsNoNumberStaysNone) {
+  const Graph graph = small_chain();
+  const ChainPlan plan = plan_chain(graph);
+  ChainModel model = ready_model(plan, flatten_weights(plan, graph), *GetParam(), /*bf16=*/true);
+  std::ranges::fill(model.weights(), std::bit_cast<float>(0x7FFFFFFFU));
+  EXPECT_TRUE(std::isnan(model.step(kLabels, 0.05F)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Machine, ChainModelOf, ::testing::ValuesIn(available_kernels()),

@@ -5,16 +5,10 @@
 #include <cmath>
 #include <string>
 
-#include "model/random.h"
+#include "tests/chain/random_floats.h"
 
 namespace fedstill::chain {
 namespace {
-
-std::vector<float> random_floats(std::int64_t count, std::uint64_t key) {
-  std::vector<float> v(static_cast<std::size_t>(count));
-  fill_normal(v, key, 1.0F);
-  return v;
-}
 
 void expect_near(const std::vector<float>& found, const std::vector<double>& expected) {
   for (std::size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(found[i], expected[i], 2e-4) << i;

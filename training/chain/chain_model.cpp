@@ -20,7 +20,7 @@ double cross_entropy(const float* logits, std::int64_t classes, std::int32_t lab
 
 }  // namespace
 
-ChainModel::ChainModel(const ChainPlan& plan, std::int64_t batch, const Kernels& kernels)
+ChainModel::ChainModel(const ChainPlan& plan, std::int64_t batch, bool bf16, const Kernels& kernels)
     : plan_(plan),
       batch_(batch),
       in_stride_(padded(plan.in_features())),
@@ -29,10 +29,10 @@ ChainModel::ChainModel(const ChainPlan& plan, std::int64_t batch, const Kernels&
       images_(size_of(batch * in_stride_ + kPanel)) {
   for (const Stage& stage : plan.stages) {
     if (const auto* conv = std::get_if<ConvStage>(&stage)) {
-      layers_.emplace_back(std::in_place_type<ConvLayer>, *conv, kernels, batch);
+      layers_.emplace_back(std::in_place_type<ConvLayer>, *conv, kernels, batch, bf16);
     } else {
       layers_.emplace_back(std::in_place_type<LinearLayer>, std::get<LinearStage>(stage), kernels,
-                           batch);
+                           batch, bf16);
     }
     const std::int64_t stride =
         std::visit([](const auto& layer) { return layer.out_stride(); }, layers_.back());

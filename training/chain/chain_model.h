@@ -17,8 +17,10 @@ namespace fedstill::chain {
 // computation is recorded, nothing is allocated in a step. One thread at a time.
 class ChainModel {
  public:
-  // Batches of at most `batch` images.
-  ChainModel(const ChainPlan& plan, std::int64_t batch, const Kernels& kernels = fastest_kernels());
+  // Batches of at most `batch` images. bf16: factors of most products are rounded to bfloat16,
+  // sums, weights and gradients are float32.
+  ChainModel(const ChainPlan& plan, std::int64_t batch, bool bf16 = false,
+             const Kernels& kernels = fastest_kernels());
 
   std::span<float> weights() { return weights_; }  // as chain_weights.h lays them out
   std::int64_t batch() const { return batch_; }

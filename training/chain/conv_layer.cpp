@@ -10,23 +10,27 @@ constexpr std::int64_t kBandFloats =
 
 }  // namespace
 
-ConvLayer::ConvLayer(const ConvStage& stage, const Kernels& kernels, std::int64_t batch)
+ConvLayer::ConvLayer(const ConvStage& stage, const Kernels& kernels, std::int64_t batch, bool bf16)
     : stage_(stage),
       kernels_(kernels),
+      bf16_(bf16),
       border_width_(stage.width + 2 * stage.padding[1]),
       border_size_((stage.height + 2 * stage.padding[0]) * border_width_ * stage.channels + kPanel),
       row_(border_width_ * stage.channels),
       panels_(padded(stage.out_channels) / kPanel),
       kernel_panels_(padded(stage.kernel_row()) / kPanel) {
-  const std::int64_t depth = stage.kernel[0] * stage.kernel_row();
   const std::int64_t out_row_floats = stage.pool * stage.stride[0] * row_;
   band_ = std::clamp<std::int64_t>(kBandFloats / out_row_floats, 1, stage.out_height);
-  packed_.resize(size_of(panels_ * depth * kPanel));
+  packed_.resize(size_of(panels_ * depth() * kPanel));
   packed_bias_.resize(size_of(panels_ * kPanel));
   lines_.resize(size_of(stage.pool * stage.out_width * stage.pool * 2 * kPanel));
   if (has_border()) {
     bordered_.resize(size_of(batch * border_size_));
     bordered_gradient_.resize(size_of(border_size_));
+  }
+  if (bf16) {
+    pairs_.resize(size_of(panels_ * stage.kernel[0] * pair_row() * 2 * kPanel));
+    rounded_.resize(size_of(image_size() + kPanel));
   }
   winners_.resize(size_of(batch * out_stride() + kPanel));
   offsets_.resize(size_of(stage.out_channels * band_ * stage.out_width));
@@ -58,27 +62,62 @@ void ConvLayer::without_border(float* dx) const {
 
 // Forward wants output channels side by side, backward input channels.
 void ConvLayer::pack(const float* weights, const float* bias) {
-  const std::int64_t depth = stage_.kernel[0] * stage_.kernel_row();
   for (std::int64_t o = 0; o < stage_.out_channels; ++o) {
-    float* to = packed_.data() + (o / kPanel) * depth * kPanel + o % kPanel;
+    float* to = packed_.data() + (o / kPanel) * depth() * kPanel + o % kPanel;
     for (std::int64_t ky = 0; ky < stage_.kernel[0]; ++ky) {
       const float* const from = weights + (o * stage_.kernel[0] + ky) * kernel_panels_ * kPanel;
       for (std::int64_t k = 0; k < stage_.kernel_row(); ++k, to += kPanel) *to = from[k];
     }
   }
   std::copy_n(bias, panels_ * kPanel, packed_bias_.begin());
+  if (bf16_) pack_pairs();
+}
+
+void ConvLayer::pack_pairs() {
+  const std::int64_t row = stage_.kernel_row();
+  Bf16* to = pairs_.data();
+  for (std::int64_t from = 0; from < panels_ * depth(); from += row) {
+    for (std::int64_t k = 0; k < row; k += 2, to += 2 * kPanel) {
+      const float* const first = packed_.data() + (from + k) * kPanel;
+      kernels_.bf16.pair(first, k + 1 < row ? first + kPanel : nullptr, kPanel, to);
+    }
+  }
 }
 
 void ConvLayer::forward(std::int64_t rows, const float* x, const float* weights, const float* bias,
                         float* y) {
   pack(weights, bias);
   for (std::int64_t r = 0; r < rows; ++r) {
-    forward_image(with_border(r, x + r * in_stride()), r, y + r * out_stride());
+    const float* const image = with_border(r, x + r * in_stride());
+    if (bf16_) kernels_.bf16.round(image, image_size(), rounded_.data());
+    forward_image(image, r, y + r * out_stride());
   }
 }
 
+template <typename Value>
+ConvRow<Value> ConvLayer::row_at(const Value* image, std::int64_t place) const {
+  return {.x = image + place,
+          .row = row_,
+          .step = stage_.stride[1] * stage_.channels,
+          .kernel_rows = stage_.kernel[0],
+          .kernel_row = stage_.kernel_row(),
+          .positions = stage_.out_width * stage_.pool};
+}
+
+void ConvLayer::convolve(const float* image, std::int64_t place, std::int64_t panel,
+                         std::int64_t count, float* out) {
+  const float* const bias = packed_bias_.data() + panel * kPanel;
+  if (bf16_) {
+    const std::int64_t pairs = stage_.kernel[0] * pair_row() * 2 * kPanel;
+    kernels_.bf16.convolve(row_at(rounded_.data(), place), pairs_.data() + panel * pairs, bias,
+                           count, out);
+    return;
+  }
+  kernels_.convolve(row_at(image, place), packed_.data() + panel * depth() * kPanel, bias, count,
+                    out);
+}
+
 void ConvLayer::forward_image(const float* image, std::int64_t r, float* y) {
-  const std::int64_t depth = stage_.kernel[0] * stage_.kernel_row();
   const std::int64_t down = stage_.stride[0] * row_, step = stage_.stride[1] * stage_.channels;
   const std::int64_t positions = stage_.out_width * stage_.pool;
   std::int32_t* const winners = winners_.data() + r * out_stride();
@@ -88,14 +127,7 @@ void ConvLayer::forward_image(const float* image, std::int64_t r, float* y) {
     for (std::int64_t line = 0; line < stage_.out_height; ++line) {
       const std::int64_t top = line * stage_.pool * down;
       for (std::int64_t i = 0; i < stage_.pool; ++i) {
-        kernels_.convolve({.x = image + top + i * down,
-                           .row = row_,
-                           .step = step,
-                           .kernel_rows = stage_.kernel[0],
-                           .kernel_row = stage_.kernel_row(),
-                           .positions = positions},
-                          packed_.data() + panel * depth * kPanel, packed_bias_.data() + first,
-                          count, lines_.data() + i * positions * lanes);
+        convolve(image, top + i * down, panel, count, lines_.data() + i * positions * lanes);
       }
       const std::int64_t place = line * stage_.out_width * stage_.out_channels + first;
       kernels_.pool({.values = lines_.data(),
@@ -136,20 +168,15 @@ void ConvLayer::backward(std::int64_t rows, const float* x, const float* y, cons
 
 // Without a MaxPool half of all outputs or more have a gradient: every one is taken.
 void ConvLayer::gather_image(const float* image, const float* y, const float* d) {
-  const std::int64_t depth = stage_.kernel[0] * stage_.kernel_row();
   const std::int64_t line = stage_.out_width * stage_.out_channels;
   for (std::int64_t panel = 0; panel < panels_; panel += 2) {
     const std::int64_t first = panel * kPanel, count = std::min<std::int64_t>(2, panels_ - panel);
     for (std::int64_t out = 0; out < stage_.out_height; ++out) {
       const std::int64_t at = out * line + first;
-      kernels_.gather_dense({.x = image + out * stage_.stride[0] * row_,
-                             .row = row_,
-                             .step = stage_.stride[1] * stage_.channels,
-                             .kernel_rows = stage_.kernel[0],
-                             .kernel_row = stage_.kernel_row(),
-                             .positions = stage_.out_width},
-                            d + at, stage_.rectify ? y + at : nullptr, stage_.out_channels, count,
-                            packed_.data() + panel * depth * kPanel, bias_gradient_.data() + first);
+      kernels_.gather_dense(row_at(image, out * stage_.stride[0] * row_), d + at,
+                            stage_.rectify ? y + at : nullptr, stage_.out_channels, count,
+                            packed_.data() + panel * depth() * kPanel,
+                            bias_gradient_.data() + first);
     }
   }
 }
@@ -199,9 +226,8 @@ void ConvLayer::collect(std::int64_t begin, std::int64_t end, std::int64_t r, co
 
 // Out of packed_, which the next forward fills anew, into the weights' own order.
 void ConvLayer::unpack_gradient() {
-  const std::int64_t depth = stage_.kernel[0] * stage_.kernel_row();
   for (std::int64_t o = 0; o < stage_.out_channels; ++o) {
-    const float* from = packed_.data() + (o / kPanel) * depth * kPanel + o % kPanel;
+    const float* from = packed_.data() + (o / kPanel) * depth() * kPanel + o % kPanel;
     for (std::int64_t ky = 0; ky < stage_.kernel[0]; ++ky) {
       float* const to = gradient_.data() + (o * stage_.kernel[0] + ky) * kernel_panels_ * kPanel;
       for (std::int64_t k = 0; k < stage_.kernel_row(); ++k, from += kPanel) to[k] = *from;

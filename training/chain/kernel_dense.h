@@ -16,7 +16,7 @@ inline Panel passed(const float* d, const float* y) {
 }
 
 struct Dense {
-  const ConvRow& row;
+  const ConvRow<float>& row;
   const float *d, *y;
   std::int64_t d_stride;
   float* gradient;
@@ -72,8 +72,8 @@ struct Dense {
 
 // kRows × kTaps × two panels of sums are what the registers hold.
 template <int kRows, int kTaps>
-void gather_dense_loop(const ConvRow& row, const float* d, const float* y, std::int64_t d_stride,
-                       std::int64_t panels, float* gradient, float* bias) {
+void gather_dense_loop(const ConvRow<float>& row, const float* d, const float* y,
+                       std::int64_t d_stride, std::int64_t panels, float* gradient, float* bias) {
   for (std::int64_t v = 0; v < panels; ++v) {
     Panel sum = load(bias + v * kPanel);
     for (std::int64_t p = 0; p < row.positions; ++p) {

@@ -1,7 +1,8 @@
-#include "training/chain/kernels.h"
+#include "training/chain/machine_kernels.h"
 
 namespace fedstill::chain {
 
-std::vector<const Kernels*> machine_kernels() { return {}; }
+MachineFeatures machine_features() { return {}; }
+std::vector<const Kernels*> machine_kernels(const MachineFeatures&) { return {}; }
 
 }  // namespace fedstill::chain
