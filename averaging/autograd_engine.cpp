@@ -53,7 +53,9 @@ struct AutogradSetting {
 class AutogradTrainer : public ClientTrainer {
  public:
   explicit AutogradTrainer(const AutogradSetting& setting)
-      : setting_(setting), executor_(setting.graph), logits_{setting.graph.output("logits")} {
+      : setting_(setting),
+        executor_(setting.graph, {.bf16 = setting.steps.bf16}),
+        logits_{setting.graph.output("logits")} {
     set_thread_count(1);
   }
 

@@ -23,7 +23,7 @@ struct ChainSetting {
 class ChainTrainer : public ClientTrainer {
  public:
   explicit ChainTrainer(const ChainSetting& setting)
-      : setting_(setting), model_(setting.plan, setting.steps.batch) {}
+      : setting_(setting), model_(setting.plan, setting.steps.batch, setting.steps.bf16) {}
 
   std::span<const float> train(std::span<const float> weights, std::span<const std::int32_t> rows,
                                std::uint64_t key) override {

@@ -16,6 +16,7 @@ struct LocalSteps {
   std::int64_t batch = 10;
   std::int64_t epochs = 1;
   double learning_rate = 0.03;
+  bool bf16 = false;  // products of bfloat16; sums, weights and their gradients are float32
 };
 
 // One worker's model, into which one client after another is loaded. One thread at a time.
