@@ -24,6 +24,7 @@ struct BenchSimulateCommand {
   std::optional<std::int64_t> clients, images, per_round, rounds, batch, epochs;
   std::optional<double> learning_rate;
   double server_learning_rate = 1.0;
+  bool bf16 = false;  // products of the local steps in bfloat16
   std::int64_t workers = 1, repeats = 1;
   std::uint64_t seed = 0;
   bool alone = false;  // without the bare loop

@@ -41,6 +41,8 @@ void add_simulate_bench(CLI::App& bench, BenchSimulateCommand& c) {
   add_federation(app, c);
   app.add_option("--engine", c.engine, "closed-form (chains of plain layers), autograd (any model)")
       ->check(CLI::IsMember({"auto", "closed-form", "autograd"}));
+  app.add_flag("--bf16", c.bf16,
+               "products in bfloat16, sums and weights in float32; pays with AVX512_BF16");
   app.add_option("--workers", c.workers, "clients trained at once")->check(CLI::Range(1, 4096));
   app.add_option("--repeats", c.repeats, "of both sides, in turn; medians are shown")
       ->check(CLI::Range(1, 100));
@@ -51,6 +53,7 @@ void add_simulate_bench(CLI::App& bench, BenchSimulateCommand& c) {
   app.footer(R"(Examples:
   FEDSTILL_BENCH_PYTHON=python3 fedstill bench simulate --workload W1 --repeats 3
   fedstill bench simulate --workload W1 --clients 100000 --alone
+  fedstill bench simulate --workload W2 --bf16
   mpirun -np 2 fedstill bench simulate --workload W2 --mpi --alone
   fedstill bench simulate --model resnet8 --split dirichlet-clients --rounds 20 --alone
 

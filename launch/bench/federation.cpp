@@ -6,6 +6,8 @@
 #include "launch/counted.h"
 #include "model/random.h"
 #include "model/zoo.h"
+#include "training/chain/kernels.h"
+#include "training/executor.h"
 
 namespace fedstill {
 namespace {
@@ -26,6 +28,7 @@ Workload settings(const BenchSimulateCommand& c) {
   w.steps.batch = c.batch.value_or(w.steps.batch);
   w.steps.epochs = c.epochs.value_or(w.steps.epochs);
   w.steps.learning_rate = c.learning_rate.value_or(w.steps.learning_rate);
+  w.steps.bf16 = c.bf16;
   if (w.per_round > w.clients) {
     throw UsageError("--per-round " + std::to_string(w.per_round) + ", expected at most the " +
                      counted(w.clients, "client"));
@@ -58,6 +61,17 @@ Graph first_model(const BenchSimulateCommand& c, const Dataset& train) {
   }
 }
 
+std::string closed_form_warning(const LocalSteps& steps) {
+  if (!steps.bf16 || chain::fastest_kernels().bf16.native) return {};
+  return "--bf16: this processor has no AVX512_BF16, and products of rounded factors are slower "
+         "than those of float32";
+}
+
+std::string autograd_warning(const LocalSteps& steps) {
+  if (!steps.bf16 || bf16_pays()) return {};
+  return "--bf16: with autograd that was measured to be slower on processors without AMX tiles";
+}
+
 }  // namespace
 
 BenchFederation make_federation(const BenchSimulateCommand& c) {
@@ -88,14 +102,16 @@ BenchEngine make_engine(const BenchFederation& f, const BenchSimulateCommand& c)
   const LocalSteps& steps = f.workload.steps;
   if (c.engine != "autograd") {
     try {
-      return {make_chain_engine(f.first, f.data.train, f.normalisation, steps), "closed-form"};
+      return {make_chain_engine(f.first, f.data.train, f.normalisation, steps), "closed-form",
+              closed_form_warning(steps)};
     } catch (const std::invalid_argument& error) {
       if (c.engine == "closed-form") {
         throw UsageError("--engine closed-form: " + std::string(error.what()));
       }
     }
   }
-  return {make_autograd_engine(f.first, f.data.train, f.normalisation, steps), "autograd"};
+  return {make_autograd_engine(f.first, f.data.train, f.normalisation, steps), "autograd",
+          autograd_warning(steps)};
 }
 
 }  // namespace fedstill

@@ -32,7 +32,8 @@ std::int64_t images_of_round(const BenchFederation& federation);
 
 struct BenchEngine {
   std::unique_ptr<Engine> engine;
-  std::string name;  // "closed-form" or "autograd"
+  std::string name;     // "closed-form" or "autograd"
+  std::string warning;  // why bfloat16 does not pay on this processor, if it was asked for
 };
 BenchEngine make_engine(const BenchFederation& federation, const BenchSimulateCommand& command);
 

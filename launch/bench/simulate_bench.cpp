@@ -140,7 +140,7 @@ std::string headline(const BenchFederation& f, const std::string& engine, int ra
          counted(w.images, "image") + ", " + grouped(w.per_round) + " a round, " +
          counted(w.rounds, "round") + ", batches of " + grouped(w.steps.batch) +
          ", learning rate " + text_of("%g", w.steps.learning_rate) + "; " + engine +
-         ", workers: " + std::to_string(f.options.workers) +
+         (w.steps.bf16 ? ", bfloat16" : "") + ", workers: " + std::to_string(f.options.workers) +
          (ranks > 1 ? " on each of " + std::to_string(ranks) + " ranks" : "") + "\n\n";
 }
 
@@ -151,14 +151,15 @@ struct Measured {
 };
 
 Measured measure(const BenchSimulateCommand& command, const BenchFederation& f,
-                 const Engine& engine, const Ranks& ranks, std::atomic<bool>& stop) {
+                 const BenchEngine& engine, const Ranks& ranks, std::atomic<bool>& stop) {
   Progress progress(std::cerr, terminal_progress(command.output.quiet || !ranks.lead()));
+  if (!engine.warning.empty() && ranks.lead()) progress.message(engine.warning);
   const double start_up = seconds_since_process_start();
   Measured found;
   if (command.alone) found.missing = "the bare loop was not asked for";
   for (std::int64_t i = 0; i < command.repeats; ++i) {
     ranks.meet();
-    found.ours.push_back(run_ours(f, engine, start_up, progress, stop));
+    found.ours.push_back(run_ours(f, *engine.engine, start_up, progress, stop));
     if (!found.missing.empty() || !ranks.lead()) continue;
     BareLoop loop = run_bare_loop(f, python(), progress, stop);
     found.missing = loop.missing;
@@ -192,15 +193,20 @@ BenchResult bench_simulate(const BenchSimulateCommand& command, std::atomic<bool
   BenchFederation f = make_federation(command);
   f.options.group = ranks.group();
   const BenchEngine engine = make_engine(f, command);
-  Measured found = measure(command, f, *engine.engine, ranks, stop);
+  Measured found = measure(command, f, engine, ranks, stop);
   BenchResult result;
   result.json = command.output.json;
   if (!ranks.lead()) return result;
   const SimulationResult& mine = median(found.ours);
-  result.data = {{"status", "success"},       {"workload", f.name},
-                 {"engine", engine.name},     {"workers", f.options.workers},
-                 {"ranks", ranks.size()},     {"seed", command.seed},
-                 {"machine", machine_json()}, {"fedstill", to_json(mine, found.ours)}};
+  result.data = {{"status", "success"},
+                 {"workload", f.name},
+                 {"engine", engine.name},
+                 {"bf16", command.bf16},
+                 {"workers", f.options.workers},
+                 {"ranks", ranks.size()},
+                 {"seed", command.seed},
+                 {"machine", machine_json()},
+                 {"fedstill", to_json(mine, found.ours)}};
   std::vector<std::vector<std::string>> rows{
       {"", "", "trainings/s", "seconds", "start-up s", "test accuracy %", "peak memory MB"},
       row("fedstill", mine)};

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/launch/process.h"
+#include "training/chain/kernels.h"
 
 // The measurement that needs no job, with the real program.
 namespace fedstill::tests {
@@ -38,6 +39,25 @@ TEST(BenchSimulate, TakesAnyModelAndAnySplit) {
                 "--per-round", "2", "--weighting", "uniform", "--repeats", "2"});
   EXPECT_EQ(found.at("engine"), "autograd");
   EXPECT_EQ(found.at("fedstill").at("seconds_of_repeats").size(), 2U);
+}
+
+TEST(BenchSimulate, Bf16EndsNearFloat32) {
+  for (const char* engine : {"closed-form", "autograd"}) {
+    const json exact = measured({"--alone", "--rounds", "20", "--engine", engine});
+    const json rough = measured({"--alone", "--rounds", "20", "--engine", engine, "--bf16"});
+    EXPECT_FALSE(exact.at("bf16"));
+    EXPECT_TRUE(rough.at("bf16"));
+    const json &a = exact.at("fedstill"), &b = rough.at("fedstill");
+    EXPECT_NE(a.at("trained_sha256"), b.at("trained_sha256")) << engine;
+    EXPECT_NEAR(a.at("test_accuracy").get<double>(), b.at("test_accuracy").get<double>(), 0.02);
+  }
+}
+
+TEST(BenchSimulate, Bf16SaysWhereItDoesNotPay) {
+  Process program(simulate({"--alone", "--rounds", "1", "--bf16"}));
+  EXPECT_EQ(program.wait(), 0) << program.err();
+  const bool native = chain::fastest_kernels().bf16.native;
+  EXPECT_EQ(program.err().find("AVX512_BF16") == std::string::npos, native) << program.err();
 }
 
 TEST(BenchSimulate, WithoutTorchItSaysWhatIsMissing) {
