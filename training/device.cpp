@@ -119,16 +119,18 @@ DeviceName parse_device(std::string_view name) {
                               "\", expected cpu, cuda or cuda:N");
 }
 
+int device_index(const DeviceName& name, int local_rank, int count) {
+  const int index = name.index.value_or(local_rank % count);
+  if (index < count) return index;
+  throw DeviceError("[device] found " + std::to_string(count) +
+                    " CUDA devices, expected cuda:" + std::to_string(index) + " among them");
+}
+
 at::Device open_device(std::string_view name, const DeviceOptions& options) {
   const DeviceName wanted = parse_device(name);
   if (!wanted.cuda) return at::kCPU;
   load_cuda(options);
-  const int count = count_devices();
-  const int index = wanted.index.value_or(options.local_rank % count);
-  if (index >= count) {
-    throw DeviceError("[device] found " + std::to_string(count) + " CUDA devices, expected " +
-                      std::string(name) + " among them");
-  }
+  const int index = device_index(wanted, options.local_rank, count_devices());
   const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
   try {
     at::globalContext().lazyInitDevice(at::kCUDA);

@@ -26,6 +26,10 @@ struct DeviceName {
 // "cpu", "cuda" or "cuda:N". Throws std::invalid_argument, listing these.
 DeviceName parse_device(std::string_view name);
 
+// Which of so many that is, for the rank of that place on its machine. Throws DeviceError where
+// there are fewer. Requires: a cuda device, count >= 1.
+int device_index(const DeviceName& name, int local_rank, int count);
+
 struct DeviceOptions {
   int local_rank = 0;  // of the ranks of this machine; they take its devices in turn
   // What registers the device with LibTorch; empty: libtorch_cuda.so beside libtorch_cpu.so.

@@ -118,6 +118,10 @@ ClientWorkload workload_of(const Job& job, const ClientRound& round, std::int64_
   return load;
 }
 
+std::int64_t device_budget(std::int64_t asked, DeviceMemory memory, std::int64_t ranks) {
+  return asked > 0 ? asked : std::min(memory.free, memory.total / ranks) / 4 * 3;
+}
+
 std::uint64_t client_stream(std::string_view name) {
   constexpr std::string_view kSimulated = "client-";
   std::uint64_t number = 0;

@@ -8,6 +8,7 @@
 #include "client/client.h"
 #include "launch/stages/material.h"
 #include "launch/stages/run.h"
+#include "training/device.h"
 
 namespace fedstill {
 
@@ -44,6 +45,11 @@ void place_on(at::Device device, ClientTask& task);  // where it trains; else on
 // Of the head with which a coordinator speaks for its clients.
 HeadOptions joint_head_options(const Job& job);
 ClientWorkload workload_of(const Job& job, const ClientRound& round, std::int64_t samples);
+
+// Of the clients that train at once on a device that so many ranks share: what was asked for (0:
+// nothing), else three quarters of what is free or, whatever the others hold there by now, of this
+// rank's part.
+std::int64_t device_budget(std::int64_t asked, DeviceMemory memory, std::int64_t ranks);
 
 // The number behind "client-", as in simulated names, or else a hash of the name: "client-07" draws
 // the same in one process and at its site.

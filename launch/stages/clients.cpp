@@ -160,13 +160,11 @@ std::size_t honest_clients(const Job& job, const Material& material) {
   return material.shards.size() - static_cast<std::size_t>(job.clients.liars);
 }
 
-// Of the clients that train at once: of the machine, or of this rank's share of the GPU, whatever
-// the others hold there by now.
+// Of the clients that train at once: of the machine or of the GPU.
 std::int64_t memory_budget(const Run& run) {
   const std::int64_t asked = run.job.run.memory_mb << 20;
-  if (asked > 0 || run.device.is_cpu()) return asked;
-  const DeviceMemory memory = device_memory(run.device);
-  return std::min(memory.free, memory.total / run.device_ranks) / 4 * 3;
+  if (run.device.is_cpu()) return asked;
+  return device_budget(asked, device_memory(run.device), run.device_ranks);
 }
 
 // Begins the stage, and does the work of every plan on the worker pool.

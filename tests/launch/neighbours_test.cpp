@@ -9,6 +9,14 @@
 namespace fedstill::tests {
 namespace {
 
+TEST(Neighbours, HaveTheirPlacesOnTheMachineInTheOrderOfTheRanks) {
+  local::run_ranks(4, [](Collective& all) {
+    const Neighbours found = find_neighbours(all);
+    EXPECT_EQ(found.place, all.rank());  // of threads, which are all here
+    EXPECT_EQ(found.on_my_cores, 4);
+  });
+}
+
 TEST(RanksOnDevice, AreThoseOfItsNumber) {
   constexpr std::array kIndices{0, 1, 0, 0};
   std::array<std::int64_t, 4> found{};

@@ -43,6 +43,12 @@ TEST(DeviceName, IsTheCpuOrOneCudaDevice) {
   }
 }
 
+TEST(DeviceIndex, RanksOfAMachineTakeItsDevicesInTurn) {
+  for (int rank = 0; rank < 7; ++rank) EXPECT_EQ(device_index({.cuda = true}, rank, 3), rank % 3);
+  EXPECT_EQ(device_index({.cuda = true, .index = 2}, 1, 3), 2);
+  EXPECT_THROW(device_index({.cuda = true, .index = 3}, 1, 3), DeviceError);
+}
+
 TEST(Device, TheCpuNeedsNothing) {
   EXPECT_EQ(open_device("cpu", {.local_rank = 5, .library = "nowhere.so"}), at::Device(at::kCPU));
   EXPECT_EQ(device_text(at::kCPU), "cpu");
