@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "collective/local/local.h"
+#include "model/fold.h"
 #include "tests/support/temporary_folder.h"
 #include "toy.h"
 #include "training/fit.h"
@@ -142,6 +143,44 @@ INSTANTIATE_TEST_SUITE_P(Ways, DataParallelFit,
                                            Way{5, 256, true}),
                          way_name);
 
+// How long the reductions were that it was asked for, in their order.
+class LoggedCollective : public Collective {
+ public:
+  explicit LoggedCollective(Collective& group) : group_(group) {}
+  int rank() const override { return group_.rank(); }
+  int size() const override { return group_.size(); }
+  std::vector<std::size_t> counts;
+
+ private:
+  Pending start(const Operation& operation) override {
+    counts.push_back(operation.output.count);
+    return group_.all_reduce(operation.output, operation.reduction);
+  }
+
+  Collective& group_;
+};
+
+TEST(DataParallel, BucketsStartInOneOrderAsSoonAsBackwardHasFilledThem) {
+  for (const bool overlap : {true, false}) {
+    const auto alone = std::move(local::make_group(1)[0]);
+    LoggedCollective group(*alone);
+    Executor executor(plain_net());
+    GradientBuckets buckets(executor.parameters(),
+                            {.group = &group, .bucket_bytes = 1, .overlap = overlap});
+    std::vector<float> facts(2);
+    std::vector<std::size_t> expected{facts.size()};
+    for (const auto& parameter : executor.parameters()) {  // from the last to the first
+      expected.insert(expected.begin() + 1, static_cast<std::size_t>(parameter.value.numel()));
+    }
+    buckets.begin(facts);
+    const int logits = executor.graph().output("logits");
+    executor.run(random_tensor({4, 2, 8, 8}, 1), logits, Mode::kTrain, 1).sum().backward();
+    EXPECT_EQ(group.counts.size(), overlap ? expected.size() : 1U);
+    buckets.finish();
+    EXPECT_EQ(group.counts, expected);
+  }
+}
+
 TEST(DataParallel, AGroupOfOneIsAlone) {
   const Outcome alone = run(small_net(), options_of({}));
   EXPECT_EQ(run_ranks(1, small_net(), {}).front().graph, alone.graph);
@@ -171,6 +210,16 @@ TEST(DataParallel, WithSharedBatchNormItIsTheFitOfOneRankWithTheWholeBatch) {
     for (const Outcome& rank : together) EXPECT_EQ(rank.graph, together[0].graph);
   }
   EXPECT_GT(largest_difference(alone.graph, run_ranks(2, batch_norm_net(), {})[0].graph), 1e-3);
+}
+
+TEST(DataParallel, WithFoldedBatchNormItIsTheFitOfOneRankWithTheWholeBatch) {
+  const Graph folded = fold_batch_norm(batch_norm_net());
+  const Outcome alone = run(folded, options_of({}));
+  for (const int ranks : {2, 3, 5}) {
+    const auto together = run_ranks(ranks, folded, {.bucket_bytes = 256});
+    EXPECT_LT(largest_difference(alone.graph, together[0].graph), 1e-6) << ranks;
+    for (const Outcome& rank : together) EXPECT_EQ(rank.graph, together[0].graph);
+  }
 }
 
 // The same images in the same order; what is drawn to augment them depends on the batch.
