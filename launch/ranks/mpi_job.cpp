@@ -7,12 +7,12 @@
 #include <thread>
 
 #include "collective/mpi/mpi.h"
-#include "collective/nccl/nccl.h"
 #include "launch/counted.h"
 #include "launch/event_log.h"
 #include "launch/job_check.h"
 #include "launch/job_file.h"
 #include "launch/ranks/crew.h"
+#include "launch/ranks/join_devices.h"
 #include "launch/ranks/neighbours.h"
 #include "launch/ranks/say.h"
 #include "launch/run_folder.h"
@@ -31,21 +31,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMaxSplitBytes = std::size_t{1} << 32;
-
-// The group in which the gradients of the distillers' devices meet; nothing where they are on the
-// host, or go by way of it because NCCL cannot be used: then all of them are without it.
-std::unique_ptr<Collective> join_devices(at::Device device, Collective& distillers,
-                                         Progress& progress) {
-  if (device.is_cpu() || distillers.size() < 2) return nullptr;
-  nccl::Options options;
-  options.device = device.index();
-  try {
-    return nccl::make(distillers, options);
-  } catch (const CollectiveError& error) {
-    progress.message(std::string("warning: gradients go by way of the host: ") + error.what());
-    return nullptr;
-  }
-}
 
 // The job of the folder if there is one, else the command's.
 RunFolder open_folder(const MpiCommand& command, int place, Job& job, bool& resumed) {
@@ -203,7 +188,7 @@ json run_on_ranks(const MpiCommand& command, Progress& progress, std::atomic<boo
   const Material material = take_material(job, folder, *all, stop);
   Progress quiet(std::cerr, terminal_progress(true));
   const bool distils = options.group == 0;
-  const auto devices = distils ? join_devices(device, *mine, leads ? progress : quiet) : nullptr;
+  const auto devices = distils ? join_devices(device, *mine, progress) : nullptr;
   Crew crew({*all, distils ? mine.get() : nullptr, channels, folder.path(), devices.get(), device},
             job, stop);
   EventLog events(folder.path());

@@ -12,6 +12,8 @@ namespace fedstill {
 namespace {
 
 using std::chrono_literals::operator""ms;
+using testing::AllOf;
+using testing::AnyOf;
 using testing::HasSubstr;
 
 void run_fake(int size, int groups, const Body& body) {
@@ -110,7 +112,23 @@ TEST(Nccl, TheRealLibrariesSayWhenThereIsNoDevice) {
   const nccl::Options options;
   if (nccl::is_available(options)) GTEST_SKIP() << "there is a device";
   const auto bootstrap = std::move(local::make_group(1)[0]);
-  EXPECT_THAT(message_of([&] { nccl::make(*bootstrap, options); }), HasSubstr("[nccl] "));
+  EXPECT_THAT(message_of([&] { nccl::make(*bootstrap, options); }),
+              AllOf(HasSubstr("[nccl] "),
+                    AnyOf(HasSubstr(".so"),                             // one of them is missing
+                          HasSubstr("driver version is insufficient"),  // no driver
+                          HasSubstr("no CUDA-capable device"), HasSubstr("found 0 devices"))));
+}
+
+// The last: what it loads answers to CUDA's names for the rest of the process.
+TEST(Nccl, WithoutNcclItselfEveryRankIsTold) {
+  nccl::Options options;
+  options.cuda_library = FEDSTILL_STUB_CUDART;
+  options.nccl_library = "libno_such_nccl.so";
+  EXPECT_FALSE(nccl::is_available(options));
+  local::run_ranks(2, [&](Collective& bootstrap) {
+    EXPECT_THAT(message_of([&] { nccl::make(bootstrap, options); }),
+                HasSubstr("[nccl] libno_such_nccl.so: cannot open"));
+  });
 }
 
 }  // namespace
