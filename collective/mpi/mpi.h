@@ -25,7 +25,7 @@ class Session {
   void abandon();  // the ranks disagree: do not finalise
 
  private:
-  int exceptions_;  // under way when the session began
+  [[maybe_unused]] int exceptions_;  // under way when the session began
   bool abandoned_ = false;
 };
 

@@ -1,5 +1,7 @@
 #include "tests/collective/contract.h"
 
+#include <time.h>
+
 namespace fedstill {
 namespace {
 
@@ -165,6 +167,27 @@ TEST_P(CollectiveContract, WaitsForALatePeer) {
     }
     pending.wait();
     EXPECT_EQ(one[0], group.size());
+  });
+}
+
+// Of the calling thread.
+std::chrono::nanoseconds processor_time() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
+TEST_P(CollectiveContract, AWaitingRankLeavesItsCoreToOthers) {
+  constexpr std::chrono::milliseconds kLate{200};
+  if (size() == 1) return;  // waits for nobody
+  run([&](Collective& group) {
+    group.barrier().wait();
+    const auto late = std::chrono::steady_clock::now() + kLate;
+    while (group.rank() == 0 && std::chrono::steady_clock::now() < late) {
+    }
+    const auto begun = processor_time();
+    group.barrier().wait();
+    EXPECT_LT(processor_time() - begun, kLate / 6);  // spinning beside others takes its share
   });
 }
 
