@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "tests/pipeline/gpu.h"
 #include "tests/pipeline/small_job.h"
-#include "training/device.h"
 
 // Where the real program trains: on a GPU where one is, and without one a clear refusal.
 namespace fedstill::tests {
@@ -16,15 +16,6 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr int kNoDevice = 13;
-
-bool has_gpu() {
-  try {
-    open_device("cuda");
-    return true;
-  } catch (const DeviceError&) {
-    return false;
-  }
-}
 
 class Device : public Pipeline {
  protected:

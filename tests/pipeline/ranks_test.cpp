@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "tests/pipeline/gpu.h"
 #include "tests/pipeline/small_job.h"
 
 // One job on several ranks, started by the real mpiexec.
@@ -11,6 +12,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 class Ranks : public Pipeline {
  protected:
@@ -164,30 +166,60 @@ TEST_F(Ranks, TheStudentsSettingsReachEveryRank) {
 TEST_F(Ranks, AKilledRankEndsTheJobAndTheSameCommandGoesOn) {
   const auto uninterrupted = fresh("ranks-whole");
   run(2, uninterrupted, long_epochs());
+  enum class Struck { kFirstRank, kLastRank, kAll };
   struct KillMoment {
+    const char* file;
     const char* text;
+    Struck who;
     int signal;
+    std::int64_t least_steps;  // of the student's checkpoint; below 0: there is none yet
   };
+  constexpr const char* kStudent = "student,student,0,";
   const KillMoment moments[] = {
-      {"client,", SIGKILL}, {"student,student,0,", SIGKILL}, {"student,student,0,", SIGUSR1}};
+      {"metrics.csv", "client,", Struck::kLastRank, SIGKILL, -1},
+      {"events.jsonl", "\"teachers\"", Struck::kFirstRank, SIGKILL, -1},
+      {"metrics.csv", kStudent, Struck::kLastRank, SIGKILL, 0},
+      {"metrics.csv", kStudent, Struck::kAll, SIGUSR1, kLongEpoch}};  // nothing is lost when told
   int number = 0;
-  for (const auto& [text, signal] : moments) {
+  for (const auto& [file, text, who, signal, least_steps] : moments) {
     SCOPED_TRACE(text + std::to_string(signal));
     const auto folder = fresh("ranks-killed" + std::to_string(number++));
     auto job = start(2, folder, long_epochs());
-    ASSERT_TRUE(job->wait_for_text(folder / "metrics.csv", text)) << job->err();
+    ASSERT_TRUE(job->wait_for_text(folder / file, text)) << job->err();
     const auto ranks = job->children();
     ASSERT_EQ(ranks.size(), 2U);
-    ::kill(signal == SIGKILL ? ranks.back() : job->pid(), signal);
+    ::kill(who == Struck::kAll         ? job->pid()
+           : who == Struck::kFirstRank ? ranks.front()
+                                       : ranks.back(),
+           signal);
     const int code = job->wait();
     EXPECT_TRUE(signal == SIGKILL ? code != 0 : code == 9) << code;
-    if (std::string_view(text).starts_with("student")) {
-      const std::int64_t least = signal == SIGKILL ? 0 : kLongEpoch;  // nothing is lost when told
-      EXPECT_GT(steps_of(folder / "student.checkpoint"), least);
+    if (least_steps >= 0) {
+      EXPECT_GT(steps_of(folder / "student.checkpoint"), least_steps);
     }
     run(2, folder, long_epochs());  // refused if a rank were left
     EXPECT_EQ(student_of(folder), student_of(uninterrupted));
   }
+}
+
+TEST_F(Ranks, WithoutAGpuTheyAreRefusedBeforeThereIsAFolder) {
+  if (has_gpu()) GTEST_SKIP() << "a GPU is here";
+  const auto folder = fresh("ranks-no-gpu");
+  const auto job = start(2, folder, {"--device", "cuda"});
+  EXPECT_EQ(job->wait(), 13);
+  EXPECT_THAT(job->err(), HasSubstr("fedstill: [device] "));
+  EXPECT_FALSE(std::filesystem::exists(folder));
+}
+
+// With one GPU they share it, and gradients go by way of the host.
+TEST_F(Ranks, TheWholeWayOnGpus) {
+  if (!has_gpu()) GTEST_SKIP() << "no GPU is here";
+  const auto folder = fresh("ranks-on-gpus");
+  run(2, folder, {"--device", "cuda"});
+  const auto there = report_of(folder), here = report_of(reference());
+  EXPECT_THAT(there.at("machine").at("device").get<std::string>(), StartsWith("cuda:"));
+  EXPECT_NEAR(there.at("student").at("test_accuracy").get<double>(),
+              here.at("student").at("test_accuracy").get<double>(), 0.1);
 }
 
 TEST_F(Ranks, StoppedInOrderItSaysHowToGoOn) {
@@ -201,8 +233,15 @@ TEST_F(Ranks, StoppedInOrderItSaysHowToGoOn) {
   const auto other = start(2, folder);
   EXPECT_EQ(other->wait(), 3);
   EXPECT_THAT(other->err(), HasSubstr("holds another job"));
+  job = start(2, folder, longer);
+  ASSERT_TRUE(job->wait_for_text(folder / "metrics.csv", ",100,")) << job->err();
+  job->signal(SIGTERM);  // mpiexec does not wait for long, and has a code of its own
+  EXPECT_EQ(job->wait(), 1);
   run(2, folder, longer);
   EXPECT_EQ(report_of(folder).at("job").at("clients").at("epochs"), 150);
+  const auto whole = fresh("ranks-not-stopped");
+  run(2, whole, longer);
+  EXPECT_EQ(student_of(folder), student_of(whole));
 }
 
 TEST_F(Ranks, MoreRanksThanImagesInABatchAreRefusedBeforeAnythingIsTrained) {
