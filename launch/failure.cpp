@@ -170,8 +170,10 @@ Failure describe_type(const std::exception_ptr& error) {
   } catch (const c10::OutOfMemoryError&) {
     return {ExitCode::kIo, "out of memory on the device", kOutOfMemory.hint};
   } catch (const c10::AcceleratorError& e) {
-    return {ExitCode::kDevice, first_line_of(e),
-            "the run goes on where it was, on the GPU or without: --resume RUN --device cpu"};
+    return {
+        ExitCode::kDevice, first_line_of(e),
+        "the run goes on where it was, on the GPU or without: simulate --resume RUN --device cpu; "
+        "of mpi, the same command with --run RUN --device cpu"};
   } catch (const c10::Error& e) {
     return describe_torch(e);
   } catch (const std::exception& e) {

@@ -124,6 +124,8 @@ TEST(Failure, ADeviceThatFailsIsNoBug) {
   });
   EXPECT_EQ(failure.code, ExitCode::kDevice);
   EXPECT_EQ(failure.message, "CUDA error: launch failure");
+  EXPECT_THAT(failure.hint, HasSubstr("simulate --resume RUN --device cpu"));
+  EXPECT_THAT(failure.hint, HasSubstr("same command with --run RUN --device cpu"));
 }
 
 TEST(Failure, ADeviceOutOfMemoryIsNoBug) {
