@@ -63,9 +63,10 @@ class Pending {
 // may be this rank's block of the longer side (reduce_scatter, all_gather), else they are disjoint.
 // Reductions add in rank order (bfloat16 in float32, rounded once), so all ranks get the same bits
 // in every run and with every host backend; nccl promises the first only. A NaN of any rank wins
-// every reduction. A group of one rank is valid and copies at most. `local` and `mpi` work on host
-// memory, `nccl` on device memory. Throws std::invalid_argument for views that do not fit each
-// other. One thread at a time uses a Collective and its handles, which must be gone before it is.
+// every reduction, but NCCL's max and min drop it: do not ask them of floats there. A group of one
+// rank is valid and copies at most. `local` and `mpi` work on host memory, `nccl` on device memory.
+// Throws std::invalid_argument for views that do not fit each other. One thread at a time uses a
+// Collective and its handles, which must be gone before it is.
 class Collective {
  public:
   virtual ~Collective() = default;
