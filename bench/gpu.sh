@@ -9,11 +9,13 @@ out=$(realpath -m "${1:-bench-gpu}")
 mkdir -p "$out"
 . launch/bootstrap.sh
 set_up cuda
-build fedstill fedstill_cuda_tests
+build fedstill fedstill_cuda_tests fedstill_pipeline_tests
 fedstill=$FEDSTILL_BUILD/launch/fedstill
 nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv | tee "$out/gpu.csv"
 
+# What a GPU computes, NCCL on its memory, and the real program, alone and as two ranks under mpiexec (which share a GPU where there is one).
 "$FEDSTILL_BUILD/tests/training/fedstill_cuda_tests" | tee "$out/tests.txt"
+"$FEDSTILL_BUILD/tests/pipeline/fedstill_pipeline_tests" --gtest_filter='*OnAGpu:*OnGpus' | tee -a "$out/tests.txt"
 
 for student in resnet8 resnet8-wide; do
   for batch in 128 1024; do

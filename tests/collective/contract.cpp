@@ -102,6 +102,7 @@ TEST_P(CollectiveContract, ANanOfAnyRankWins) {
   run([](Collective& group) {
     constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
     for (const Reduction reduction : kReductions) {
+      if (GetParam().drops_nans && reduction != Reduction::kSum) continue;
       std::vector<float> wide(static_cast<std::size_t>(group.size()) + 1, 1.0F);
       std::vector<Bfloat16> narrow(wide.size(), Bfloat16{0x3f80});
       wide[static_cast<std::size_t>(group.rank())] = kNan;

@@ -27,6 +27,7 @@ using Body = std::function<void(const std::vector<Collective*>& groups)>;
 struct ContractGroup {
   void (*run)(int size, int groups, const Body& body);  // body on every rank, with `groups` groups
   int size;
+  bool drops_nans = false;  // in max and min, as NCCL does
 };
 inline void PrintTo(const ContractGroup& group, std::ostream* out) { *out << group.size; }
 
