@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <set>
 
 #include "client/participant.h"
 #include "coordinator/reception.h"
@@ -38,8 +39,8 @@ class Host {
     ReceptionOptions reception;
     reception.heartbeat = seconds{1};
     reception.bytes_in_flight = bytes_in_flight;
-    reception.on_frame = [this](const std::string&, const Frame& frame, bool received) {
-      count(frame, received);
+    reception.on_frame = [this](const std::string& peer, const Frame& frame, bool received) {
+      note(peer, frame, received);
     };
     service_ =
         std::make_unique<Service>(server, coordinator_, reception, [](const std::string&) {});
@@ -59,7 +60,10 @@ class Host {
   std::size_t joins() {
     return service_->on_brain([](Coordinator& c, Reception&, Instant) { return c.joins().size(); });
   }
-  int claims() const { return claims_; }  // accepted
+  bool has_accepted(const std::string& client) {
+    const std::lock_guard guard(accepting_);
+    return accepted_.contains(client);
+  }
 
  private:
   static CoordinatorOptions options(Store& store, int clients) {
@@ -72,9 +76,11 @@ class Host {
     options.classes = kClasses;
     return options;
   }
-  void count(const Frame& frame, bool received) {
+  void note(const std::string& peer, const Frame& frame, bool received) {
     const auto* answer = std::get_if<Acknowledgement>(&frame.message);
-    if (!received && answer != nullptr && answer->accepted && !answer->sha256.empty()) ++claims_;
+    if (received || answer == nullptr || !answer->accepted || answer->sha256.empty()) return;
+    const std::lock_guard guard(accepting_);
+    accepted_.insert(peer);
   }
   void publish() {
     for (bool is_closed = false; !is_closed && !is_over_; std::this_thread::yield()) {
@@ -91,7 +97,8 @@ class Host {
   Coordinator coordinator_;
   std::unique_ptr<Service> service_;
   std::atomic<bool> is_over_ = false;
-  std::atomic<int> claims_{0};
+  std::mutex accepting_;
+  std::set<std::string> accepted_;  // whose updates
   std::thread publishing_;
 };
 
@@ -111,7 +118,8 @@ class BadLines : public testing::Test {
   static Graph update_of(const std::string& name) { return tiny_update(name.back(), kClasses); }
   // Takes part under the name, with state in the folder, through the port.
   Site take_part_as(const std::string& name, std::uint16_t port, const std::string& folder = "",
-                    std::int64_t samples = 100) {
+                    std::int64_t samples = 100,
+                    const std::function<void(const Frame& frame, bool received)>& on_frame = {}) {
     Site site;
     const fs::path here = folder_.path() / (folder.empty() ? name : folder);
     ClientStore store(here);
@@ -127,6 +135,7 @@ class BadLines : public testing::Test {
       site.bundle = read_file(file, 1 << 20);
     };
     work.on_trouble = [&](const std::string&) { ++site.cuts; };
+    work.on_frame = on_frame;
     ParticipantOptions options;
     options.first_wait = milliseconds{1};
     options.longest_wait = milliseconds{20};
@@ -210,14 +219,23 @@ TEST_F(BadLines, AFarAndThinLineTakesLongerAndDoesNotHoldUpANearOne) {
   weather.delay = milliseconds{20};
   weather.bytes_per_second = 400'000;
   thin.set_weather(weather);
-  std::atomic<bool> far_is_done = false;
+  // The far one takes no more of the pool than its first chunk before the near one is through.
+  bool near_was_first = false;
+  std::size_t chunks = 0;
+  const auto linger = [&](const Frame& frame, bool received) {
+    if (!received || !std::holds_alternative<BlobChunk>(frame.message) || ++chunks > 1) return;
+    const auto until = std::chrono::steady_clock::now() + seconds{30};
+    while (!near_was_first && std::chrono::steady_clock::now() < until) {
+      near_was_first = host_->has_accepted("site-2");
+      std::this_thread::yield();
+    }
+  };
   Site far;
-  std::thread slow([&] {
-    far = take_part_as("site-1", thin.port());
-    far_is_done = true;
-  });
+  std::thread slow([&] { far = take_part_as("site-1", thin.port(), "", 100, linger); });
   const Site near = take_part_as("site-2", host_->port());
   slow.join();
+  EXPECT_TRUE(near_was_first);
+  EXPECT_GT(chunks, 2U);
   EXPECT_EQ(far.cuts, 0);
   expect_a_good_end(near, "site-2");
   expect_a_good_end(far, "site-1");

@@ -1,9 +1,12 @@
 #include "transport/tls/server.h"
 
 #include <gmock/gmock.h>
+#include <sys/socket.h>
 
 #include <atomic>
 #include <future>
+#include <optional>
+#include <semaphore>
 #include <thread>
 
 #include "tests/transport/frames.h"
@@ -170,6 +173,76 @@ TEST(Server, SaysWhenItIsTimeToSendMore) {
   const auto client = connect(server.port());
   for (int i = 0; i < kChunks; ++i) EXPECT_EQ(client->receive(kLong)->body, some_bytes(100'000));
   EXPECT_LE(most_queued, 101'000);
+}
+
+// A busy peer and a quiet one who share the server's one thread.
+class Turns : public testing::Test {
+ protected:
+  void SetUp() override {
+    ServerOptions options = quick_options();
+    options.threads = 1;
+    ServerHandlers handlers;
+    handlers.on_open = [this](const ConnectionPtr& connection) {
+      ends_.push_back(connection);
+      events_.release();
+    };
+    handlers.on_frame = [this](const ConnectionPtr& connection, const Frame&) { note(connection); };
+    handlers.on_drained = [this](const ConnectionPtr& connection) { note(connection); };
+    server_ = std::make_unique<Server>(options, handlers);
+    server_->start();
+    busy_.emplace(server_->port());
+    wait_for_events(1);
+    quiet_.emplace(server_->port());
+    wait_for_events(1);
+    std::promise<void> both_are_read;
+    server_->post([&] { both_are_read.set_value(); });
+    both_are_read.get_future().wait();
+  }
+  void note(const ConnectionPtr& connection) {
+    order_.emplace_back(connection == ends_.front() ? "busy" : "quiet");
+    events_.release();
+  }
+  void wait_for_events(int count) {
+    for (int i = 0; i < count; ++i) events_.acquire();
+  }
+
+  // More than one turn, and less than the kernel holds of a connection that nobody reads.
+  const Frame big_ = chunk_frame(0, some_bytes(std::size_t{2} << 20));
+  std::vector<ConnectionPtr> ends_;  // on the brain, as the next
+  std::vector<std::string> order_;
+  std::counting_semaphore<> events_{0};
+  std::unique_ptr<Server> server_;
+  std::optional<RawSocket> busy_, quiet_;
+};
+
+TEST_F(Turns, AFrameThatFollowsABigOneOfAnotherPeerIsReadBeforeItsEnd) {
+  std::promise<void> go;
+  server_->post([&] { go.get_future().wait(); });
+  const auto bytes = encode_frame(big_);
+  const auto taken = ::send(busy_->descriptor(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+  ASSERT_GT(taken, 0);
+  quiet_->send(encode_frame(hello()));
+  go.set_value();
+  busy_->send(std::span(bytes).subspan(static_cast<std::size_t>(taken)));
+  wait_for_events(2);
+  EXPECT_THAT(order_, testing::ElementsAre("quiet", "busy"));
+}
+
+TEST_F(Turns, AFrameThatFollowsABigOneToAnotherPeerIsSentBeforeItsEnd) {
+  server_->post([&] {
+    ends_.front()->send(big_);
+    ends_.back()->send(hello());
+  });
+  auto reading = std::async(std::launch::async, [&] {
+    std::size_t left = encode_frame(big_).size(), came = 0;
+    do {
+      came = busy_->receive(left).size();
+      left -= came;
+    } while (left > 0 && came > 0);
+  });
+  wait_for_events(2);
+  reading.get();
+  EXPECT_THAT(order_, testing::ElementsAre("quiet", "busy"));
 }
 
 TEST(Server, HoldsAPeerToItsBytesPerSecond) {
