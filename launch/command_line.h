@@ -67,7 +67,7 @@ struct PreflightCommand {
 };
 struct AdminCommand {
   std::string what, argument;  // "status", "exclude" and the client's name, …
-  std::string coordinator;
+  std::string coordinator, proxy;
   std::filesystem::path identity, revoked;
   bool watch = false, json = false;
 };

@@ -65,6 +65,9 @@ void add_whom(CLI::App& app, Asking& c) {
   app.add_option("--coordinator", c.coordinator, "of the coordinator")
       ->required()
       ->check(an_endpoint());
+  app.add_option("--proxy", c.proxy,
+                 "HTTP proxy on the way there; FEDSTILL_PROXY_AUTHORIZATION=user:password")
+      ->check(an_endpoint());
   app.add_option("--revoked", c.revoked, "the authority's revoked.txt: coordinators to refuse");
   add_identity(app, c.identity);
 }
@@ -115,7 +118,6 @@ void add_client(CLI::App& root, ClientCommand& c) {
   app.add_option("--threads", c.threads, "for training (default: all cores)")
       ->check(CLI::Range(1, 4096));
   add_device(app, c.device);
-  app.add_option("--proxy", c.proxy, "HTTP proxy")->check(an_endpoint());
   app.add_option("--bytes-per-second", c.bytes_per_second, "limit each way (default: none)")
       ->check(a_rate());
   add_log(app, c.log, c.log_level);
@@ -128,7 +130,6 @@ void add_preflight(CLI::App& root, PreflightCommand& c) {
   add_whom(app, c);
   app.add_option("--data", c.data, "labelled images: idx:DIR, or a source as in a job");
   app.add_option("--state", c.state, "folder the client will use");
-  app.add_option("--proxy", c.proxy, "HTTP proxy")->check(an_endpoint());
   add_json(app, c.json);
 }
 

@@ -10,6 +10,7 @@
 #include "launch/sites/administration.h"
 #include "launch/sites/identity_folder.h"
 #include "launch/sites/membership.h"
+#include "launch/sites/proxy.h"
 #include "model/decode_error.h"
 #include "transport/tls/dial.h"
 
@@ -34,6 +35,7 @@ DialOptions options_of(const AdminCommand& command) {
   require_file_if_given(command.revoked);
   DialOptions options;
   options.revoked = command.revoked;
+  go_through_proxy(options, command.proxy);
   return options;
 }
 

@@ -5,6 +5,7 @@
 
 #include "launch/sites/audit.h"
 #include "launch/sites/identity_folder.h"
+#include "launch/sites/proxy.h"
 #include "training/fit.h"
 #include "transport/tls/dial.h"
 
@@ -19,7 +20,7 @@ class Dialler {
   explicit Dialler(const Membership& membership)
       : server_(parse_endpoint(membership.coordinator)),
         credentials_(credentials_of(membership.identity)) {
-    if (!membership.proxy.empty()) options_.proxy = parse_endpoint(membership.proxy);
+    go_through_proxy(options_, membership.proxy);
     options_.bytes_per_second = static_cast<std::uint64_t>(membership.bytes_per_second);
     options_.revoked = membership.revoked;
   }

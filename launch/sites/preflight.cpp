@@ -19,6 +19,7 @@
 #include "launch/progress.h"
 #include "launch/sites/identity_folder.h"
 #include "launch/sites/membership.h"
+#include "launch/sites/proxy.h"
 #include "launch/sites/task_ahead.h"
 #include "launch/sites/way_advice.h"
 #include "transport/frame.h"
@@ -163,7 +164,7 @@ bool tell(const Way& way, const PreflightCommand& command, Findings& findings) {
 std::optional<TaskAhead> check_coordinator(const PreflightCommand& command, Findings& findings) {
   DialOptions options;
   options.revoked = command.revoked;
-  if (!command.proxy.empty()) options.proxy = parse_endpoint(command.proxy);
+  go_through_proxy(options, command.proxy);
   const Way way = go(command, options);
   if (!tell(way, command, findings)) return std::nullopt;
   Welcome welcome;

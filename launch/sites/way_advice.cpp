@@ -11,7 +11,8 @@ std::string advice_on(DialError::Step step) {
     case DialError::Step::kConnect:
       return "is the coordinator running, the port right, the firewall open? is a proxy needed?";
     case DialError::Step::kProxy:
-      return "ask whoever runs the proxy for CONNECT to that port";
+      return "ask whoever runs the proxy for CONNECT to that port; does it want a name and a "
+             "password? FEDSTILL_PROXY_AUTHORIZATION=user:password";
     case DialError::Step::kTls:
       return "certificates of the same authority on both sides, made out to that name, not revoked";
   }

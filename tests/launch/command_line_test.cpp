@@ -130,6 +130,29 @@ TEST(CommandLine, ACoordinatorsLimitsReachItsServer) {
   EXPECT_EQ(options.listen, (Endpoint{"0.0.0.0", 7443}));
 }
 
+TEST(CommandLine, EveryWayToACoordinatorMayLeadThroughAProxy) {
+  const auto with_proxy = [](std::vector<const char*> words) {
+    for (const char* word : {"--coordinator", "hub:1", "--identity", "i", "--proxy", "proxy:2"}) {
+      words.push_back(word);
+    }
+    return parse(words);
+  };
+  EXPECT_EQ(std::get<PreflightCommand>(with_proxy({"preflight"})).proxy, "proxy:2");
+  const std::vector<const char*> client{"client", "--data", "d", "--model", "mlp", "--state", "s"};
+  EXPECT_EQ(std::get<ClientCommand>(with_proxy(client)).proxy, "proxy:2");
+  const std::vector<std::vector<const char*>> orders{{"status"},
+                                                     {"rounds"},
+                                                     {"clients"},
+                                                     {"exclude", "a"},
+                                                     {"readmit", "a"},
+                                                     {"reopen"},
+                                                     {"log-level", "debug"},
+                                                     {"stop"}};
+  for (const auto& order : orders) {
+    EXPECT_EQ(std::get<AdminCommand>(with_proxy(order)).proxy, "proxy:2") << order.front();
+  }
+}
+
 TEST(CommandLine, OtherCommands) {
   EXPECT_EQ(std::get<InspectCommand>(parse({"inspect", "x"})).file, "x");
   EXPECT_EQ(std::get<PredictCommand>(parse({"predict", "b", "1.png", "2.png"})).images.size(), 2u);

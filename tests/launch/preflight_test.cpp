@@ -9,7 +9,11 @@
 
 #include "launch/command_line.h"
 #include "launch/exit_code.h"
+#include "launch/sites/membership.h"
+#include "launch/sites/proxy.h"
 #include "tests/launch/process.h"
+#include "tests/support/environment.h"
+#include "tests/support/http_proxy.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/test_certificates.h"
 #include "tests/transport/raw_peer.h"
@@ -21,6 +25,7 @@ namespace {
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 class Preflight : public ::testing::Test {
@@ -62,8 +67,9 @@ class Preflight : public ::testing::Test {
     return identity;
   }
   json look(const std::string& coordinator, const std::string& data = "",
-            const std::string& role = "client") {
+            const std::string& role = "client", const std::string& proxy = "") {
     PreflightCommand command;
+    command.proxy = proxy;
     command.coordinator = coordinator;
     command.data = data;
     command.identity = identity_of(role);
@@ -199,6 +205,38 @@ TEST_F(Preflight, WhoIsNoClientTakesNoPart) {
   EXPECT_EQ(failed(found), "certificate");
   EXPECT_THAT(preflight_text(found), HasSubstr("only a client takes part"));
   EXPECT_EQ(code_of(found), ExitCode::kRefused);
+}
+
+// The coordinator's address is one that only the proxy knows.
+TEST_F(Preflight, TheWayThroughAProxyIsToldStepByStep) {
+  const auto server = server_that_greets(0);
+  const Relay proxy(server->port(), proxy_with_password());
+  const auto found_through = [&](std::uint16_t port) {
+    return look(at(1), "", "client", at(port));
+  };
+  const Variable authorization(kProxyAuthorization, "user:secret");
+  json found = found_through(proxy.port());
+  EXPECT_EQ(failed(found), "") << found.dump(1);
+  EXPECT_THAT(names(found), ElementsAre("certificate", "name", "TCP", "proxy", "TLS", "version",
+                                        "clock", "disk"));
+  EXPECT_EQ(found.at("checks").at(2).at("found"), at(proxy.port()));
+  EXPECT_EQ(found.at("checks").at(3).at("found"), at(1));
+  EXPECT_EQ(failed(found_through(1)), "TCP");
+  Membership membership{.coordinator = at(1), .identity = folder_.path() / "identity", .state = {}};
+  membership.proxy = at(proxy.port());
+  EXPECT_EQ(find_dial_problem(membership), "");  // as a client or a region dials
+  {
+    const Variable wrong(kProxyAuthorization, "user:guess");
+    found = found_through(proxy.port());
+    EXPECT_EQ(failed(found), "proxy");
+    EXPECT_THAT(found.at("message"), HasSubstr("407 Proxy Authentication Required"));
+    EXPECT_THAT(found.at("message"), Not(HasSubstr("guess")));
+    EXPECT_THAT(found.at("hint"), HasSubstr(kProxyAuthorization));
+    EXPECT_EQ(code_of(found), ExitCode::kUnreachable);
+  }
+  const Variable nonsense(kProxyAuthorization, "secret");
+  EXPECT_THROW(found_through(proxy.port()), UsageError);
+  EXPECT_EQ(failed(look(at(server->port()))), "");  // nobody asks for it
 }
 
 TEST_F(Preflight, AStateThatCannotBeWrittenIsTold) {

@@ -1,6 +1,9 @@
 #include "tests/pipeline/sites.h"
 
+#include "launch/sites/proxy.h"
+#include "tests/support/environment.h"
 #include "tests/support/http_get.h"
+#include "tests/support/http_proxy.h"
 
 namespace fedstill::tests {
 namespace {
@@ -69,6 +72,35 @@ TEST_F(Sites, AClientKilledWhileItTrainsGoesOn) {
   EXPECT_EQ(clients_[1]->wait(), -SIGKILL);
   start_client(1);
   expect_the_same_student();
+}
+
+// The coordinator's address is one that only the proxy knows.
+TEST_F(Sites, TheWayMayLeadThroughAProxyThatWantsAPassword) {
+  start_coordinator();
+  const Relay proxy(static_cast<std::uint16_t>(std::stoi(port_)), proxy_with_password());
+  const std::vector<std::string> through{"--proxy", "127.0.0.1:" + std::to_string(proxy.port())};
+  const auto words_of = [&](const std::string& command, const std::string& name) {
+    std::vector<std::string> words = whom(command, name);
+    words.insert(words.end(), through.begin(), through.end());
+    return words;
+  };
+  port_ = "1";
+  const Finished refused = run_program(words_of("preflight", client_of(0)));
+  EXPECT_EQ(refused.code, 11) << refused.err;
+  EXPECT_THAT(refused.out, HasSubstr("407 Proxy Authentication Required"));
+
+  const Variable authorization(kProxyAuthorization, "user:secret");
+  const Finished found = run_program(words_of("preflight", client_of(0)));
+  EXPECT_EQ(found.code, 0) << found.err;
+  EXPECT_THAT(found.out, HasSubstr("ok      proxy"));
+  start_client(0, through);
+  ASSERT_TRUE(clients_[0]->wait_for_text(state_of(0) / "audit.jsonl", "RoundPlan"))
+      << clients_[0]->err();
+  const Finished status = run_program(words_of("status", "ops"));
+  EXPECT_EQ(status.code, 0) << status.err;
+  EXPECT_THAT(status.out, HasSubstr(client_of(0)));
+  EXPECT_EQ(run_program(words_of("stop", "ops")).code, 0);
+  EXPECT_EQ(coordinator_->wait(), 0);
 }
 
 TEST_F(Sites, StoppedOrToldToEndEitherSideSaysHowToGoOn) {

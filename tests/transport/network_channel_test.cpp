@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "tests/support/http_proxy.h"
 #include "tests/support/test_certificates.h"
 #include "tests/transport/channel_backend.h"
 #include "tests/transport/frames.h"
@@ -101,6 +102,21 @@ TEST(NetworkChannel, EachSideKnowsTheOtherFromItsCertificate) {
   EXPECT_EQ(client.role, "client");
   EXPECT_TRUE(is_sha256(client.fingerprint));
   EXPECT_TRUE(client.address.starts_with("127.0.0.1:")) << client.address;
+}
+
+TEST(NetworkChannel, EncryptsThroughAnHttpProxy) {
+  const Ends direct = connect({}, true);
+  const Relay relay(direct.server->port(), proxy_with_password());
+  DialOptions how;
+  how.server_name = "localhost";
+  how.proxy = Endpoint{"127.0.0.1", relay.port()};
+  how.proxy_authorization = "user:secret";
+  const auto client = dial({"far.example", 7000}, authority().client("site-2"), how);
+  const auto accepted = direct.server->accept();
+  EXPECT_EQ(accepted->connection()->peer().name, "site-2");
+  client->send(chunk_frame(3, some_bytes(100'000)));
+  EXPECT_EQ(accepted->receive(std::chrono::seconds{60})->body, some_bytes(100'000));
+  EXPECT_GT(relay.passed_upstream(), 100'000U);
 }
 
 TEST(NetworkChannel, SeveralThreadsSendWholeFrames) {

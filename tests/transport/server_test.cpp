@@ -9,6 +9,7 @@
 #include <semaphore>
 #include <thread>
 
+#include "tests/support/http_proxy.h"
 #include "tests/transport/frames.h"
 #include "tests/transport/raw_peer.h"
 #include "tests/transport/server_channel.h"
@@ -282,26 +283,13 @@ TEST(Dial, KeepsToItsOwnBytesPerSecond) {
   for (int i = 0; i < 6; ++i) EXPECT_TRUE(accepted->receive(kLong));
 }
 
-// A proxy that answers with `answer` and then passes everything on.
-Relay::Greeting proxy(std::promise<std::string>& request, const std::string& answer, bool passes) {
-  return [&request, answer, passes](RawSocket& dialing) {
-    std::string text;
-    while (!text.ends_with("\r\n\r\n")) {
-      const auto byte = dialing.receive(1);
-      if (byte.empty()) break;
-      text += static_cast<char>(byte[0]);
-    }
-    request.set_value(text);
-    dialing.send(answer);
-    return passes;
-  };
-}
-
 TEST(Dial, GoesThroughAnHttpProxy) {
   TestServer server{quick_options()};
   std::promise<std::string> request;
-  const Relay relay(server.port(),
-                    proxy(request, "HTTP/1.1 200 Connection established\r\nX: y\r\n\r\n", true));
+  const Relay relay(server.port(), http_proxy([&](const std::string& text) {
+                      request.set_value(text);
+                      return kTunnelIsOpen;
+                    }));
   DialOptions how;
   how.proxy = Endpoint{"127.0.0.1", relay.port()};
   how.proxy_authorization = "user:secret";
@@ -320,8 +308,7 @@ TEST(Dial, SaysWhatAProxyAnswered) {
            {"SSH-2.0-OpenSSH\r\n\r\n", "SSH-2.0"},
            {"HTTP/1.1 200 OK\r\nX: " + std::string(9000, 'x'), "8192 bytes"},
            {"", "closed the connection"}}) {
-    std::promise<std::string> request;
-    const Relay relay(server.port(), proxy(request, answer, false));
+    const Relay relay(server.port(), http_proxy([&](const std::string&) { return answer; }));
     DialOptions how;
     how.proxy = Endpoint{"127.0.0.1", relay.port()};
     try {
