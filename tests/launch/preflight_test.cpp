@@ -239,6 +239,18 @@ TEST_F(Preflight, TheWayThroughAProxyIsToldStepByStep) {
   EXPECT_EQ(failed(look(at(server->port()))), "");  // nobody asks for it
 }
 
+TEST_F(Preflight, AStateBelowAFileIsTold) {
+  const auto server = server_that_greets(0);
+  authority_.write("file", "");
+  PreflightCommand command;
+  command.coordinator = at(server->port());
+  command.identity = identity_of("client");
+  command.state = authority_.folder() / "file" / "state";
+  const json found = preflight(command);
+  EXPECT_EQ(failed(found), "disk");
+  EXPECT_THAT(found.at("message"), HasSubstr("Not a directory"));
+}
+
 TEST_F(Preflight, AStateThatCannotBeWrittenIsTold) {
   if (::geteuid() == 0) GTEST_SKIP() << "root may write anywhere";
   const auto server = server_that_greets(0);
