@@ -90,13 +90,13 @@ struct TestAuthority::Keys {
   Certificate certificate;
 };
 
-TestAuthority::TestAuthority() : keys_(std::make_unique<Keys>()) {
+TestAuthority::TestAuthority(std::chrono::seconds valid_until) : keys_(std::make_unique<Keys>()) {
   std::string pattern = (std::filesystem::temp_directory_path() / "fedstill-ca-XXXXXX").string();
   check(::mkdtemp(pattern.data()) != nullptr, "no folder");
   folder_ = pattern;
   keys_->key = make_key();
-  keys_->certificate =
-      make_certificate(keys_->key.get(), 1, {.name = "test authority", .role = ""});
+  keys_->certificate = make_certificate(
+      keys_->key.get(), 1, {.name = "test authority", .role = "", .valid_until = valid_until});
   X509* const raw = keys_->certificate.get();
   X509_set_issuer_name(raw, X509_get_subject_name(raw));
   add_extension(raw, raw, NID_basic_constraints, "critical,CA:TRUE");

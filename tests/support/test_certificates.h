@@ -10,6 +10,8 @@
 
 namespace fedstill {
 
+inline constexpr std::chrono::seconds kNoEnd = std::chrono::hours(24 * 365 * 7900);  // about 9900
+
 // A certificate authority of the test's own, made with OpenSSL's C API in a folder that goes with
 // it. Issues good certificates and every kind of bad one.
 class TestAuthority {
@@ -23,7 +25,7 @@ class TestAuthority {
     bool self_signed = false;
   };
 
-  TestAuthority();
+  explicit TestAuthority(std::chrono::seconds valid_until = kNoEnd);
   ~TestAuthority();
   TestAuthority(const TestAuthority&) = delete;
   TestAuthority& operator=(const TestAuthority&) = delete;

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <openssl/ssl.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -26,6 +27,7 @@ class TlsRefusals : public testing::Test {
     options.credentials = coordinator_;
     options.limits.close_timeout = milliseconds{500};
     options.access.look_every = milliseconds{5};
+    options.wall = [this] { return std::chrono::system_clock::now() + later_.load(); };
     return options;
   }
   void serve(const ServerOptions& options) { server_ = std::make_unique<TestServer>(options); }
@@ -85,6 +87,7 @@ class TlsRefusals : public testing::Test {
 
   TestAuthority authority_, other_authority_;
   Credentials coordinator_ = authority_.coordinator(), client_ = authority_.client();
+  std::atomic<std::chrono::hours> later_{};  // than it is
   std::unique_ptr<TestServer> server_;
 };
 
@@ -128,6 +131,7 @@ TEST_F(TlsRefusals, ACertificateMeantForServersOnly) {
 
 TEST_F(TlsRefusals, AnUnknownRoleOrNoProperName) {
   expect_refused({.own = authority_.issue({.role = "stranger"}), .authority = {}}, "stranger");
+  expect_refused({.own = coordinator_, .authority = {}}, "role \"coordinator\"");
   expect_refused({.own = authority_.issue({.name = "../etc"}), .authority = {}}, "names nobody");
 }
 
@@ -158,6 +162,33 @@ TEST_F(TlsRefusals, NotOnTheAllowListWhileConnectedAndAfterwards) {
   EXPECT_EQ(server_->next_closed().cause, CloseCause::kAccess);
   const auto other = dial_as(authority_.client("site-2"));
   EXPECT_EQ(server_->accept()->connection()->peer().name, "site-2");
+}
+
+TEST_F(TlsRefusals, WhoseCertificateExpiresWhileConnectedIsLeft) {
+  const auto longer = dial_as(authority_.issue({.name = "site-2", .valid_until = kNoEnd}));
+  const auto longer_end = server_->accept();
+  const auto client = dial_as(client_);  // for an hour
+  const auto accepted = server_->accept();
+  client->send(hello());
+  EXPECT_EQ(accepted->receive(kLong)->message, hello().message);
+  later_ = std::chrono::hours(2);
+  const auto closed = server_->next_closed();
+  EXPECT_EQ(closed.cause, CloseCause::kAccess);
+  EXPECT_EQ(closed.reason, "its certificate has expired");
+  expect_turned_away(*client, "the peer closed");
+  longer->send(hello());
+  EXPECT_EQ(longer_end->receive(kLong)->message, hello().message);
+}
+
+TEST_F(TlsRefusals, WhoseAuthorityExpiresWhileConnectedIsLeft) {
+  TestAuthority brief(std::chrono::hours(1));
+  ServerOptions of_brief = options();
+  of_brief.credentials = brief.coordinator();
+  serve(of_brief);
+  const auto client = dial_as(brief.issue({.valid_until = kNoEnd}));
+  const auto accepted = server_->accept();
+  later_ = std::chrono::hours(2);
+  EXPECT_EQ(server_->next_closed().reason, "its certificate has expired");
 }
 
 TEST_F(TlsRefusals, ADamagedListChangesNothingAndIsReported) {

@@ -5,6 +5,7 @@
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -82,7 +83,11 @@ KeyHandle read_key(const std::filesystem::path& path) {
 std::chrono::system_clock::time_point to_time(const ASN1_TIME* time) {
   std::tm calendar{};
   if (ASN1_TIME_to_tm(time, &calendar) != 1) return {};
-  return std::chrono::system_clock::from_time_t(timegm(&calendar));
+  // A certificate without an end says 9999, which the clock's nanoseconds do not reach.
+  using Clock = std::chrono::system_clock;
+  constexpr std::time_t kLast =
+      std::chrono::duration_cast<std::chrono::seconds>(Clock::duration::max()).count();
+  return Clock::from_time_t(std::clamp(timegm(&calendar), -kLast, kLast));
 }
 
 std::string to_text(const ASN1_TIME* time) {
@@ -151,12 +156,17 @@ std::string take_openssl_error() {
   return reason != nullptr ? reason : "unknown error";
 }
 
+std::chrono::system_clock::time_point end_of(const X509* certificate) {
+  return to_time(X509_get0_notAfter(certificate));
+}
+
 PeerIdentity identity_of(X509* certificate) {
   const X509_NAME* subject = X509_get_subject_name(certificate);
   PeerIdentity identity{.name = last_entry(subject, NID_commonName),
                         .role = last_entry(subject, NID_organizationalUnitName),
                         .fingerprint = {},
-                        .address = {}};
+                        .address = {},
+                        .valid_until = end_of(certificate)};
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned size = 0;
   if (X509_digest(certificate, EVP_sha256(), digest.data(), &size) != 1) size = 0;
@@ -190,7 +200,7 @@ CertificateSummary check_credentials(const Credentials& credentials) {
   X509* const certificate = loaded.certificate.get();
   const PeerIdentity identity = identity_of(certificate);
   return {identity.name, identity.role, identity.fingerprint,
-          to_time(X509_get0_notBefore(certificate)), to_time(X509_get0_notAfter(certificate))};
+          to_time(X509_get0_notBefore(certificate)), identity.valid_until};
 }
 
 }  // namespace fedstill

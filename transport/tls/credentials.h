@@ -21,10 +21,11 @@ struct Credentials {
 
 // Who is at the other end, from its verified certificate: name is the common name, role the
 // organisational unit ("coordinator", "client" or "admin"), fingerprint the SHA-256 of the
-// certificate as 64 lower-case hex digits, address "host:port" as the socket sees it. Without TLS
-// only the address is known.
+// certificate as 64 lower-case hex digits, address "host:port" as the socket sees it; valid_until
+// is when the first certificate of its chain expires. Without TLS only the address is known.
 struct PeerIdentity {
   std::string name, role, fingerprint, address;
+  std::chrono::system_clock::time_point valid_until = std::chrono::system_clock::time_point::max();
 };
 
 struct CertificateSummary {

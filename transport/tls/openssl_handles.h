@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,8 +32,9 @@ using SslHandle = std::unique_ptr<SSL, OpensslFree<SSL_free>>;
 // The oldest reason in this thread's error queue, in OpenSSL's words; empties the queue.
 std::string take_openssl_error();
 
-// Name, role and fingerprint; what the certificate does not say stays empty.
+// Name, role, fingerprint and end; what the certificate does not say stays empty.
 PeerIdentity identity_of(X509* certificate);
+std::chrono::system_clock::time_point end_of(const X509* certificate);
 
 struct LoadedCredentials {
   CertificateHandle certificate;

@@ -48,11 +48,13 @@ Objection ServerCore::objection_to(const PeerIdentity& peer) const {
 
 void ServerCore::look_at_files() {
   look_at_credentials();
-  if (lists_.refresh([this](const std::string& what) { warn(what); })) {
-    for (const ConnectionHandle& connection : verified()) {
-      const std::string problem = lists_.objection_to(connection->peer()).why;
-      if (!problem.empty()) connection->shut(CloseCause::kAccess, problem);
-    }
+  const bool is_new = lists_.refresh([this](const std::string& what) { warn(what); });
+  const auto now = options_.wall();
+  for (const ConnectionHandle& connection : verified()) {
+    const PeerIdentity& peer = connection->peer();
+    std::string problem = is_new ? lists_.objection_to(peer).why : std::string();
+    if (now >= peer.valid_until) problem = "its certificate has expired";
+    if (!problem.empty()) connection->shut(CloseCause::kAccess, problem);
   }
   start_timer(housekeeping_, options_.access.look_every,
               [self = shared_from_this()] { self->look_at_files(); });

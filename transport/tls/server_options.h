@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,8 +52,10 @@ struct ServerOptions {
   // None: no encryption, anybody comes in, without a name. The files are read again when they
   // change, for the connections to come; as long as they do not fit, the last that did stay.
   std::optional<Credentials> credentials;
-  std::vector<std::string> roles{"client", "admin", "coordinator"};  // who may come in
+  std::vector<std::string> roles{"client", "admin"};  // who may come in
   AccessFiles access;
+  // Whose certificate expires while it is connected is closed.
+  std::function<std::chrono::system_clock::time_point()> wall = std::chrono::system_clock::now;
   ServerLimits limits;
   unsigned threads = 2;  // that encrypt and move bytes
 };

@@ -226,7 +226,12 @@ void TlsWire::end() noexcept {
 PeerIdentity TlsWire::peer() const {
   X509* const certificate = SSL_get0_peer_certificate(ssl_.get());
   if (certificate == nullptr) throw WireError("[tls] the peer showed no certificate");
-  return identity_of(certificate);
+  PeerIdentity peer = identity_of(certificate);
+  const STACK_OF(X509)* const chain = SSL_get0_verified_chain(ssl_.get());
+  for (int i = 0; i < sk_X509_num(chain); ++i) {
+    peer.valid_until = std::min(peer.valid_until, end_of(sk_X509_value(chain, i)));
+  }
+  return peer;
 }
 
 }  // namespace fedstill
