@@ -77,9 +77,9 @@ void Coordinator::exclude(const std::string& client, const std::string& reason, 
   if (!joins_.contains(client)) {
     throw std::invalid_argument("[coordinator] '" + to_free_text(client, 64) + "' never joined");
   }
-  const bool collects = round_.state() == Round::State::kCollecting;
+  const bool may_close = round_.state() != Round::State::kClosed;
   const StoredExclusion exclusion{client, to_free_text(reason, 256)};
-  store_.record_exclusion(exclusion, round_.number(), collects);
+  store_.record_exclusion(exclusion, round_.number(), may_close);
   exclusions_[client] = exclusion.reason;
   round_.exclude(client, clock(now));
   incoming_.end(client);

@@ -146,7 +146,7 @@ void Round::exclude(const std::string& client, Instant now) {
   if (facts == nullptr || facts->excluded) return;
   ++excluded_;
   facts->excluded = true;
-  if (state_ == State::kCollecting) uploads_.erase(client);
+  if (state_ != State::kClosed) uploads_.erase(client);
 }
 
 void Round::readmit(const std::string& client, Instant now) {

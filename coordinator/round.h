@@ -79,7 +79,7 @@ class Round {
   void refuse(const std::string& client, Instant now);
   // Its upload stays. With nobody left who could still upload the round waits: they may come back.
   void leave(const std::string& client, Instant now);
-  // Takes a member's upload away while the round collects.
+  // Takes a member's upload away unless the round is closed: a failed one may be reopened.
   void exclude(const std::string& client, Instant now);
   void readmit(const std::string& client, Instant now);
   void tick(Instant now);

@@ -481,6 +481,19 @@ TEST_F(CoordinatorTest, AFailedRoundMayBeReopenedForGood) {
   EXPECT_EQ(coordinator_->round().state(), Round::State::kClosed);
 }
 
+TEST_F(CoordinatorTest, WhoIsExcludedWhileARoundHasFailedCountsNoMoreOnceItIsReopened) {
+  join_and_upload("a", 1);
+  coordinator_->tick(now_ = Instant{1000});
+  coordinator_->exclude("a", "why", now_);
+  coordinator_->reopen(now_);
+  EXPECT_TRUE(coordinator_->round().uploads().empty());
+  coordinator_->readmit("a", now_);
+  open();  // nor after a restart
+  EXPECT_TRUE(coordinator_->round().uploads().empty());
+  join_and_upload("a", 2);
+  EXPECT_EQ(coordinator_->round().uploads().size(), 1U);
+}
+
 TEST_F(CoordinatorTest, WhoComesWhileARoundHasFailedTakesPartOnceItIsReopened) {
   join_and_upload("a", 1);
   coordinator_->tick(now_ = Instant{1000});

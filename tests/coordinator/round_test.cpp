@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <stdexcept>
 #include <vector>
@@ -383,12 +384,20 @@ std::vector<Event> all_events() {
       return Decision::kAccept;
     });
   };
-  add([](Scripted& s) { s.advance_to(s.now < kBefore ? kBefore : kDeadline); });
+  add([](Scripted& s) {
+    s.advance_to(s.now < kBefore ? kBefore : std::max(kDeadline, s.round.deadline()));
+  });
   add([](Scripted& s) { s.beat("b", 1); });
   add([](Scripted& s) { s.round.receive_bytes("b", 10, s.now); });
   add([](Scripted& s) { s.round.refuse("c", s.now); });
   add([](Scripted& s) { s.round.exclude("b", s.now); });
   add([](Scripted& s) { s.round.readmit("b", s.now); });
+  add([](Scripted& s) { s.round.begin_again("a", s.now); });
+  add([](Scripted& s) { s.round.see("a", s.now); });
+  events.push_back([](Scripted& s) { return s.round.consider_upload("c", "x", s.now); });
+  add([](Scripted& s) {
+    if (s.round.state() == State::kFailed) s.round.reopen(s.now);
+  });
   return events;
 }
 
@@ -396,12 +405,12 @@ void expect_consistent(const Scripted& script) {
   const Round& round = script.round;
   const std::size_t uploads = round.uploads().size();
   if (round.state() == State::kFailed) {
-    EXPECT_TRUE(uploads < 2 && script.now >= kDeadline);
+    EXPECT_TRUE(uploads < 2 && script.now >= round.deadline());
   } else if (round.state() == State::kClosed) {
     EXPECT_GE(uploads, 2U);
   } else {
     EXPECT_LT(uploads, 3U);
-    EXPECT_FALSE(uploads == 2 && script.now >= kDeadline);
+    EXPECT_FALSE(uploads == 2 && script.now >= round.deadline());
   }
   EXPECT_EQ(round.failure().empty(), round.state() != State::kFailed);
   for (const auto& [client, facts] : round.members()) {
@@ -410,6 +419,7 @@ void expect_consistent(const Scripted& script) {
     EXPECT_EQ(member == Member::kUploaded, counts && !facts.excluded);
     EXPECT_EQ(member == Member::kExcluded, facts.excluded);
     EXPECT_TRUE(member != Member::kGone || !facts.here);
+    EXPECT_FALSE(counts && facts.excluded && round.state() != State::kClosed);
   }
   for (const auto& [client, hash] : round.uploads()) {
     EXPECT_TRUE(round.members().contains(client));
@@ -417,9 +427,14 @@ void expect_consistent(const Scripted& script) {
 }
 
 void expect_step(const Scripted& before, const Scripted& after) {
-  if (before.round.state() != State::kCollecting) {
-    EXPECT_EQ(after.round.state(), before.round.state());
+  if (before.round.state() == State::kClosed) {
+    EXPECT_EQ(after.round.state(), State::kClosed);
     EXPECT_EQ(after.round.uploads(), before.round.uploads());
+  }
+  if (before.round.state() == State::kFailed) {
+    EXPECT_EQ(after.round.state() == State::kCollecting,
+              after.round.deadline() > before.round.deadline());  // reopened
+    EXPECT_LE(after.round.uploads().size(), before.round.uploads().size());
   }
   for (const auto& [client, hash] : before.round.uploads()) {
     if (after.round.members().at(client).excluded) continue;
@@ -439,8 +454,8 @@ void walk(const Scripted& script, const std::vector<Event>& events, int depth, i
   }
 }
 
-// Every sequence of four events from the start and of three from a round that is nearly full: every
-// pair of events is met in both orders.
+// Every sequence of four events from the start and of three from a round that is nearly full and
+// from one that has failed: every pair of events is met in both orders.
 TEST(Round, EverySequenceOfEventsStaysConsistent) {
   int visited = 0;
   walk(Scripted{}, all_events(), 4, visited);
@@ -448,8 +463,14 @@ TEST(Round, EverySequenceOfEventsStaysConsistent) {
   nearly.join_and_upload("a");
   nearly.join_and_upload("b");
   walk(nearly, all_events(), 3, visited);
+  Scripted failed;
+  failed.join("a");
+  failed.join_and_upload("b");
+  failed.advance_to(kDeadline);
+  EXPECT_EQ(failed.round.state(), State::kFailed);
+  walk(failed, all_events(), 3, visited);
   const int n = static_cast<int>(all_events().size());
-  EXPECT_EQ(visited, n + n * n + n * n * n + n * n * n * n + n + n * n + n * n * n);
+  EXPECT_EQ(visited, 3 * (n + n * n + n * n * n) + n * n * n * n);
 }
 
 // An event costs the same whatever the number of members.
