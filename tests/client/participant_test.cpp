@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <optional>
 #include <stdexcept>
 
 #include "model/atomic_file.h"
 #include "model/sha256.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/support/temporary_folder.h"
 #include "transport/peer_refused.h"
 
@@ -298,6 +300,30 @@ TEST_F(RefusedParticipantTest, AStateThatHoldsSomethingTellsThatItWasLetIn) {
   ClientStore(folder_.path() / "state").blobs().add(std::vector<std::byte>(10));
   EXPECT_EQ(take_part_with({refusal_, end_}), Ending::kRefused);
   EXPECT_EQ(tries_, 2U);
+}
+
+TEST_F(ParticipantTest, ADiskThatTakesNothingForAWhileCostsOnlyTime) {
+  ClientStore store(folder_.path() / "state");
+  ClientSession session({"site", "tiny", 100}, store);
+  const std::vector<std::byte> bytes(1000, std::byte{5});
+  const Delivery last{1, {sha256_hex(bytes), bytes.size()}};
+  std::optional<FileSizeLimit> full(0);
+  int tries = 0;
+  const auto connect = [&] {
+    if (++tries == 3) full.reset();
+    auto [here, there] = make_in_process_channel();
+    here->send({Welcome{1, "", {}, 60, 0}, {}});
+    here->send({Bundle{1, last.bundle.sha256, last.bundle.bytes, true}, {}});
+    here->send({BlobChunk{last.bundle.sha256, 0}, bytes});
+    ends_.push_back(std::move(here));
+    return std::move(there);
+  };
+  EXPECT_EQ(take_part(session, connect, work_, stop_, options_), Ending::kDone);
+  EXPECT_EQ(tries, 3);
+  ASSERT_EQ(troubles_.size(), 2U);
+  EXPECT_NE(troubles_.front().find("File too large; trying again"), std::string::npos)
+      << troubles_.front();
+  EXPECT_EQ(store.bundles().back(), last);
 }
 
 TEST_F(ParticipantTest, WhatCannotBeMendedEndsIt) {
