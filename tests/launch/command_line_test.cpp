@@ -3,9 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <sstream>
 
 #include "launch/command_outline.h"
 #include "launch/completion.h"
@@ -253,6 +257,41 @@ TEST(CommandLine, RefusesWhatMakesNoSense) {
     EXPECT_NE(usage_error({"coordinator", "--state", "s", "--identity", "i", alone, "x:1"}),
               "no error");
   }
+}
+
+// The words after ExecStart= of a unit, as systemd would pass them with this environment.
+std::vector<std::string> started_by(const std::filesystem::path& unit) {
+  const std::string text = tests::text_of(unit), key = "\nExecStart=";
+  const auto begin = text.find(key) + key.size();
+  std::istringstream line(text.substr(begin, text.find('\n', begin) - begin));
+  std::vector<std::string> words{std::istream_iterator<std::string>(line), {}};
+  for (std::string& word : words) {
+    if (word == "${COORDINATOR}") word = "hub.example.org:7443";
+    if (word == "${DATA}") word = "idx:/srv/images";
+    if (word == "${MODEL}") word = "resnet8";
+  }
+  return words;
+}
+
+Command parse_unit(const std::string& name) {
+  const auto words = started_by(std::filesystem::path(FEDSTILL_UNITS) / name);
+  EXPECT_THAT(words.at(0), testing::EndsWith("/fedstill"));
+  std::vector<const char*> rest;
+  for (const std::string& word : std::span(words).subspan(1)) rest.push_back(word.c_str());
+  return parse(rest);
+}
+
+TEST(CommandLine, TheUnitsOfSystemdSayWhatItUnderstands) {
+  const auto coordinator = std::get<CoordinatorCommand>(parse_unit("fedstill-coordinator.service"));
+  EXPECT_EQ(coordinator.job, "/etc/fedstill/job.toml");
+  EXPECT_TRUE(coordinator.wait_on_failure);
+  EXPECT_GT(coordinator.monitor, 0);
+  const auto client = std::get<ClientCommand>(parse_unit("fedstill-client.service"));
+  EXPECT_EQ(client.coordinator, "hub.example.org:7443");
+  EXPECT_EQ(client.model, "resnet8");
+  for (const auto& log : {coordinator.log, client.log}) EXPECT_NE(log, "");
+  using Folder = std::filesystem::directory_iterator;
+  EXPECT_EQ(std::distance(Folder(FEDSTILL_UNITS), Folder()), 2) << "and the others?";
 }
 
 TEST(Completion, KnowsCommandsFlagsAndKeys) {

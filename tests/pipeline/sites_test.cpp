@@ -74,6 +74,39 @@ TEST_F(Sites, AClientKilledWhileItTrainsGoesOn) {
   expect_the_same_student();
 }
 
+// Its clients sleep, so that nobody takes the bundle before it is told to.
+TEST_F(Sites, ACoordinatorToldToEndWhileItDistillsOrDeliversGoesOn) {
+  start_coordinator();
+  start_clients();
+  for (const auto& [i, client] : clients_) {
+    ASSERT_TRUE(client->wait_for_text(state_of(i) / "audit.jsonl", ": accepted")) << client->err();
+    client->signal(SIGSTOP);
+  }
+  for (const char* phase : {"\"stage\":\"student\"", "\"stage\":\"delivery\""}) {
+    ASSERT_TRUE(coordinator_->wait_for_text(coordinator_->err_file(), "listening on port"));
+    ASSERT_TRUE(coordinator_->wait_for_text(events(), phase)) << phase << coordinator_->err();
+    coordinator_->signal(SIGTERM);
+    EXPECT_EQ(coordinator_->wait(), 9) << coordinator_->err();
+    EXPECT_THAT(coordinator_->err(), HasSubstr("go on with the same --state"));
+    start_coordinator();
+  }
+  for (const auto& [i, client] : clients_) client->signal(SIGCONT);
+  expect_the_same_student();
+}
+
+TEST_F(Sites, TheLogTellsMoreOnceItIsAskedTo) {
+  const auto log = work_ / "coordinator.log", log_of_client = work_ / "client.log";
+  start_coordinator({"--log", log.string(), "--log-level", "warning"});
+  EXPECT_EQ(ask("log-level", "debug").code, 0);
+  EXPECT_EQ(ask("log-level", "loud").code, 10);
+  start_client(0, {"--log", log_of_client.string()});
+  EXPECT_TRUE(coordinator_->wait_for_text(log, "Join")) << coordinator_->err();
+  EXPECT_THAT(text_of(log), HasSubstr("Z debug "));
+  EXPECT_THAT(text_of(log), Not(HasSubstr("listening")));
+  EXPECT_THAT(text_of(log_of_client),
+              HasSubstr(client_of(0) + " takes part at 127.0.0.1:" + port_));
+}
+
 // The coordinator's address is one that only the proxy knows.
 TEST_F(Sites, TheWayMayLeadThroughAProxyThatWantsAPassword) {
   start_coordinator();
