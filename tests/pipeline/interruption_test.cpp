@@ -76,7 +76,7 @@ TEST_F(Interruption, CtrlCEndsWithItsOwnCodeAndAHint) {
     if (entry.path().filename() != "body.checkpoint") continue;
     const Finished seen = run_program({"inspect", entry.path().string()});
     EXPECT_EQ(seen.code, 0) << seen.err;
-    EXPECT_THAT(seen.out, HasSubstr("epochs done"));
+    EXPECT_THAT(seen.out, HasSubstr(" done, "));  // 1 epoch, or more
   }
 }
 
