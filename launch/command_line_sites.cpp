@@ -83,7 +83,8 @@ void add_coordinator(CLI::App& root, CoordinatorCommand& c) {
   app.add_option("--monitor", c.monitor, "port on loopback for /metrics and /health")
       ->check(CLI::Range(1, 65535));
   add_device(app, c.device);
-  app.add_option("--allowed", c.allowed, "names that may take part, one a line; re-read");
+  app.add_option("--allowed", c.allowed,
+                 "names of clients that may take part, one a line; re-read");
   app.add_flag("--wait-on-failure", c.wait_on_failure,
                "when a round fails, wait for `fedstill reopen` instead of ending");
   auto* upstream = app.add_option("--upstream", c.upstream, "a coordinator this one is a client of")

@@ -88,7 +88,11 @@ std::string alternative_names_of(const SignOptions& options) {
     const bool plain = std::ranges::all_of(host, [](unsigned char c) {
       return std::isalnum(c) != 0 || c == '.' || c == '-' || c == ':';
     });
-    if (host.empty() || !plain) throw std::invalid_argument("[cert] host '" + host + "'");
+    const bool has_port = !address && host.find(':') != std::string::npos;
+    if (host.empty() || !plain || has_port) {
+      throw std::invalid_argument("[cert] host: found '" + to_free_text(host, 256) +
+                                  "', expected a name or an address, without a port");
+    }
     out += (out.empty() ? "" : ",") + std::string(address ? "IP:" : "DNS:") + host;
   }
   return out;
@@ -141,6 +145,8 @@ std::string sign_request(const std::filesystem::path& folder,
   const Request request = read_request(request_path);
   const Key authority_key = read_key(folder / "ca.key");
   const Certificate authority = read_certificate(folder / "ca.crt");
+  check(X509_check_private_key(authority.get(), authority_key.get()) == 1,
+        (folder / "ca.key").string() + " does not belong to ca.crt beside it");
   EVP_PKEY* site_key = X509_REQ_get0_pubkey(request.get());
   check(site_key != nullptr && X509_REQ_verify(request.get(), site_key) == 1,
         request_path.string() + " is not signed by its own key");

@@ -146,7 +146,8 @@ class Federated {
       run_.stop = true;
       return json{{"stopping", true}}.dump();
     }
-    record_.log().write(LogLevel::kInfo, admin + " asks: " + request.what + " " + request.argument);
+    const LogLevel level = only_looks(request.what) ? LogLevel::kDebug : LogLevel::kInfo;
+    record_.log().write(level, admin + " asks: " + request.what + " " + request.argument);
     Administration administration{
         coordinator_,         store_,
         service_.reception(), record_.log(),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 
 #include "launch/advice.h"
 #include "launch/job_check.h"
@@ -10,6 +11,7 @@
 #include "launch/machine.h"
 #include "launch/settings.h"
 #include "launch/sites/identity_folder.h"
+#include "model/atomic_file.h"
 #include "training/device.h"
 
 namespace fedstill {
@@ -45,14 +47,39 @@ Job job_of(const CoordinatorCommand& command) {
   return job;
 }
 
-void require_same_job(const CoordinatorCommand& command, const Job& holds) {
-  Job asked = job_of(command);
+// How long is waited, and with how few it goes on: no result depends on it, so it may change while
+// the job is under way.
+bool may_change(const Setting& setting) {
+  return setting.section == "round" && !setting.changes_result;
+}
+
+// What the line asks for. Without a job file its settings are over those of the job that is there.
+Job asked_of(const CoordinatorCommand& command, const Job& holds) {
+  Job asked = holds;
+  if (!command.job.empty() || command.preset != CoordinatorCommand{}.preset) {
+    asked = job_of(command);
+  } else {
+    for (const std::string& assignment : command.assignments) apply_assignment(asked, assignment);
+    check_job(asked);
+  }
   if (!command.device.empty()) asked.run.device = command.device;
-  const std::string difference = difference_text(holds, asked);
-  if (difference.empty()) return;
-  throw Advised<JobError>(
-      "[coordinator] --state " + command.state.string() + " holds another job: " + difference,
-      "leave the job out to go on with that one, or choose another --state");
+  return asked;
+}
+
+Job go_on_as_asked(const CoordinatorCommand& command, const RunFolder& folder, const Job& holds) {
+  const Job asked = asked_of(command, holds);
+  const std::string difference =
+      difference_text(holds, asked, [](const Setting& s) { return !may_change(s); });
+  if (!difference.empty()) {
+    throw Advised<JobError>(
+        "[coordinator] --state " + command.state.string() + " holds another job: " + difference,
+        "leave the job out to go on with that one, or choose another --state");
+  }
+  const std::string text = write_job(asked);
+  if (text != write_job(holds)) {
+    write_file_atomically(folder.file("job.toml"), std::as_bytes(std::span(text)));
+  }
+  return asked;
 }
 
 }  // namespace
@@ -69,7 +96,7 @@ RunFolder open_state(const CoordinatorCommand& command, Job& job) {
   resolve_machine(job);
   if (!command.device.empty()) job.run.device = command.device;
   const bool given = !command.job.empty() || !command.assignments.empty();
-  if (given) require_same_job(command, job);
+  if (given) job = go_on_as_asked(command, folder, job);
   return folder;
 }
 

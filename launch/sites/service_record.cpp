@@ -16,14 +16,24 @@ namespace {
 // A disk that takes no more is no reason to leave those who look after it in the dark, nor to go on
 // against their will. Everything else is done only where it is written down first.
 bool may_go_unrecorded(const Message& message) {
-  if (std::holds_alternative<Hello>(message)) return true;
   const auto* request = std::get_if<StatusRequest>(&message);
-  if (request == nullptr) return false;
-  constexpr std::array<std::string_view, 4> kLooks{"status", "rounds", "clients", "stop"};
-  return std::ranges::find(kLooks, request->what) != kLooks.end();
+  return std::holds_alternative<Hello>(message) || (request != nullptr && request->what == "stop");
+}
+
+// Of an administrator who looks, again and again, the Hello says enough; what else one asks for is
+// written down.
+bool is_a_look(const Message& message) {
+  const auto* request = std::get_if<StatusRequest>(&message);
+  return std::holds_alternative<StatusReply>(message) ||
+         (request != nullptr && only_looks(request->what));
 }
 
 }  // namespace
+
+bool only_looks(std::string_view request) {
+  constexpr std::array<std::string_view, 3> kLooks{"status", "rounds", "clients"};
+  return std::ranges::find(kLooks, request) != kLooks.end();
+}
 
 void ServiceRecord::tell(const std::string& what) {
   run_.progress.message(what);
@@ -42,6 +52,7 @@ void ServiceRecord::note(const std::string& what) noexcept {
 
 void ServiceRecord::note_frame(const std::string& peer, const Frame& frame, bool received) {
   log_.write(LogLevel::kDebug, frame_text(peer, frame, received));
+  if (is_a_look(frame.message)) return;
   try {
     record_frame(audit_, peer, frame, received);
     run_.events.event(received ? "received" : "sent",

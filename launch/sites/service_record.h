@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "launch/sites/service_log.h"
 #include "launch/stages/run.h"
@@ -9,6 +10,9 @@
 #include "transport/frame.h"
 
 namespace fedstill {
+
+// Whether what an administrator asks for changes nothing: "status", "rounds", "clients".
+bool only_looks(std::string_view request);
 
 // Where a coordinator writes down what it does: progress for who watches, its log, the run's
 // events, and the audit log. Any thread, but for note_frame().
@@ -21,7 +25,8 @@ class ServiceRecord {
   void tell(const std::string& what);           // that all goes as it should
   void note(const std::string& what) noexcept;  // that something does not
   // What is received is refused where it cannot be written down (std::system_error), unless it only
-  // greets, looks or ends the coordinator; what is sent goes out. On the brain.
+  // greets or ends the coordinator; what is sent goes out. Looks are not written down. On the
+  // brain.
   void note_frame(const std::string& peer, const Frame& frame, bool received);
   ServiceLog& log() { return log_; }
 

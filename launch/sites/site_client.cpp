@@ -16,6 +16,7 @@
 #include "launch/job_check.h"
 #include "launch/job_file.h"
 #include "launch/machine.h"
+#include "launch/outside_text.h"
 #include "launch/sites/audit.h"
 #include "launch/sites/identity_folder.h"
 #include "launch/sites/membership.h"
@@ -42,6 +43,13 @@ std::vector<std::int64_t> all_of(std::int64_t count) {
   std::vector<std::int64_t> out(static_cast<std::size_t>(count));
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::int64_t>(i);
   return out;
+}
+
+// What the coordinator says to an update that it does not refuse for good.
+std::string answer_text(const Acknowledgement& answer) {
+  if (answer.accepted) return "the coordinator has the update; waiting for the bundle";
+  if (answer.refusal == Refusal::kTryLater) return printable(answer.reason) + "; trying again";
+  return "too late: " + printable(answer.reason) + "; waiting for the bundle";
 }
 
 // What the site trains, and with what.
@@ -220,12 +228,19 @@ json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool
   work.on_bundle = [&](const Delivery&, const std::filesystem::path& file) {
     site.keep_bundle(file);
   };
-  work.on_frame = [&](const Frame& frame, bool received) {
-    log.write(LogLevel::kDebug, frame_text("the coordinator", frame, received));
-  };
   const auto tell = [&](const std::string& what, bool is_trouble) {
     progress.message(what);
     log.write(is_trouble ? LogLevel::kWarning : LogLevel::kInfo, what);
+  };
+  std::string last_said;
+  work.on_frame = [&](const Frame& frame, bool received) {
+    log.write(LogLevel::kDebug, frame_text("the coordinator", frame, received));
+    const auto* answer = std::get_if<Acknowledgement>(&frame.message);
+    const bool is_final =
+        answer != nullptr && !answer->accepted && answer->refusal == Refusal::kFinal;
+    if (!received || answer == nullptr || is_final) return;
+    const std::string said = answer_text(*answer);
+    if (std::exchange(last_said, said) != said) tell(said, !answer->accepted);
   };
   const Membership membership{command.coordinator, command.identity, command.state,
                               command.revoked,     command.proxy,    command.bytes_per_second};

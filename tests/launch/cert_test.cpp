@@ -123,12 +123,22 @@ TEST_F(Certificates, ACoordinatorNeedsAName) {
   request_certificate(site("hub"), "hub", "coordinator");
   EXPECT_THROW(sign("hub", {"coordinator", {}, 1}), std::invalid_argument);
   EXPECT_THROW(sign("hub", {"coordinator", {"a,DNS:b"}, 1}), std::invalid_argument);
+  EXPECT_THROW(sign("hub", {"coordinator", {"hub.example.org:7443"}, 1}), std::invalid_argument);
 }
 
 TEST_F(Certificates, NamesAndRolesAreChecked) {
   EXPECT_THROW(request_certificate(site("x"), "../x", "client"), std::invalid_argument);
   EXPECT_THROW(request_certificate(site("x"), "x", "king"), std::invalid_argument);
   EXPECT_FALSE(std::filesystem::exists(site("x") / "site.key"));
+}
+
+TEST_F(Certificates, AnAuthorityWithAnothersKeySignsNothing) {
+  create_authority(folder_ / "other", "Other", 10);
+  std::filesystem::copy_file(folder_ / "other" / "ca.key", authority() / "ca.key",
+                             std::filesystem::copy_options::overwrite_existing);
+  request_certificate(site("a"), "a", "client");
+  EXPECT_THROW(sign("a"), CertificateError);
+  EXPECT_FALSE(std::filesystem::exists(signed_one("a")));
 }
 
 TEST_F(Certificates, ACertificateOfAnotherKeyIsNotInstalled) {

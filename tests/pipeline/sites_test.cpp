@@ -197,6 +197,24 @@ TEST_F(Sites, AnotherJobForTheSameStateIsRefused) {
   EXPECT_THAT(found.err, HasSubstr("clients.count = 3, asked for 4"));
 }
 
+TEST_F(Sites, HowLongARoundWaitsMayChangeWhenItIsStartedAgain) {
+  start_coordinator();
+  kill_coordinator();
+  start_coordinator({"--set", "round.deadline_minutes=7"});  // the rest as it is there
+  ASSERT_TRUE(coordinator_->wait_for_text(state() / "job.toml", "deadline_minutes = 7"))
+      << coordinator_->err();
+  kill_coordinator();
+  start_coordinator();
+  Finished found = ask("status");
+  for (; found.code != 0; found = ask("status")) {  // it does not listen yet
+    ASSERT_FALSE(coordinator_->ends_within(std::chrono::milliseconds{5})) << coordinator_->err();
+  }
+  const double left = nlohmann::json::parse(found.out).at("deadline_seconds");
+  EXPECT_GT(left, 300);
+  EXPECT_LE(left, 420);
+  EXPECT_EQ(text_of(state() / "audit.jsonl").find("Status"), std::string::npos);  // a look
+}
+
 // Neither its name, nor its certificate, nor its state is lost with a first attempt that came to
 // nothing.
 TEST_F(Sites, AFirstAttemptWithTheWrongImagesBindsNobody) {

@@ -43,7 +43,7 @@ struct ServerLimits {
 // connected and may no longer be are closed. Replace the files by renaming.
 struct AccessFiles {
   std::filesystem::path revoked;  // fingerprints of certificates that are refused
-  std::filesystem::path allowed;  // names; all others are refused
+  std::filesystem::path allowed;  // names; all others but administrators are refused
   std::chrono::milliseconds look_every{1'000};
 };
 
