@@ -162,48 +162,49 @@ def take_part(port):
     return data
 
 
-fedstill = os.path.realpath(sys.argv[1])
-assert crc32c(b"123456789") == 0xE3069283
-settings = ["data.source=synthetic:4x1x16x16", "data.private=200", "data.pool=200", "data.validation=100", "clients.count=2", "clients.models=mlp",
-            "clients.epochs=2", "clients.min_steps=20", "clients.batch=32", "head.steps=20", "head.batch=32", "distillation.student=lenet5",
-            "distillation.epochs=2", "distillation.batch=50", "compression.images=64", "compression.minimum_agreement=0.1", "run.threads=1"]
-words = [word for setting in settings for word in ("--set", setting)]
+def main(fedstill):
+    assert crc32c(b"123456789") == 0xE3069283
+    settings = ["data.source=synthetic:4x1x16x16", "data.private=200", "data.pool=200", "data.validation=100", "clients.count=2", "clients.models=mlp",
+                "clients.epochs=2", "clients.min_steps=20", "clients.batch=32", "head.steps=20", "head.batch=32", "distillation.student=lenet5",
+                "distillation.epochs=2", "distillation.batch=50", "compression.images=64", "compression.minimum_agreement=0.1", "run.threads=1"]
+    words = [word for setting in settings for word in ("--set", setting)]
+
+    def run(*arguments):
+        subprocess.run([fedstill, *arguments], check=True, capture_output=True)
+
+    def certify(name, role, *hosts):
+        run("cert", "request", name, "--name", name, "--role", role)
+        run("cert", "sign", "authority", f"{name}/site.csr", "--role", role, "--out", f"{name}.crt", *[word for host in hosts for word in ("--host", host)])
+        run("cert", "install", name, f"{name}.crt", "authority/ca.crt")
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        run("cert", "init", "authority")
+        certify("hub", "coordinator", "127.0.0.1")
+        certify("client-00", "client")
+        certify(NAME, "client")
+        run("shards", *words, "--out", "sites")
+        processes = [subprocess.Popen([fedstill, "coordinator", *words, "--state", "state", "--identity", "hub", "--listen", "127.0.0.1:0", "--quiet"],
+                                      stdout=subprocess.DEVNULL)]
+        try:
+            port = None
+            while port is None:
+                assert processes[0].poll() is None
+                if os.path.exists("state/events.jsonl"):
+                    port = re.search(r'"port":(\d+)', open("state/events.jsonl").read())
+                time.sleep(0.02)
+            processes.append(subprocess.Popen([fedstill, "client", "--coordinator", f"127.0.0.1:{port[1]}", "--identity", "client-00", "--data",
+                                               "idx:sites/client-00", "--model", "mlp", "--state", "state-00", "--threads", "1", "--quiet"],
+                                              stdout=subprocess.DEVNULL))
+            bundle = take_part(int(port[1]))
+            assert [process.wait() for process in processes] == [0, 0]
+            assert bundle == open("state/bundle.fsb", "rb").read() == open("state-00/bundle.fsb", "rb").read()
+        finally:
+            for process in processes:
+                process.kill()
+        os.chdir("/")
+    print("a client in Python took part: done")
 
 
-def run(*arguments):
-    subprocess.run([fedstill, *arguments], check=True, capture_output=True)
-
-
-def certify(name, role, *hosts):
-    run("cert", "request", name, "--name", name, "--role", role)
-    run("cert", "sign", "authority", f"{name}/site.csr", "--role", role, "--out", f"{name}.crt", *[word for host in hosts for word in ("--host", host)])
-    run("cert", "install", name, f"{name}.crt", "authority/ca.crt")
-
-
-with tempfile.TemporaryDirectory() as folder:
-    os.chdir(folder)
-    run("cert", "init", "authority")
-    certify("hub", "coordinator", "127.0.0.1")
-    certify("client-00", "client")
-    certify(NAME, "client")
-    run("shards", *words, "--out", "sites")
-    processes = [subprocess.Popen([fedstill, "coordinator", *words, "--state", "state", "--identity", "hub", "--listen", "127.0.0.1:0", "--quiet"],
-                                  stdout=subprocess.DEVNULL)]
-    try:
-        port = None
-        while port is None:
-            assert processes[0].poll() is None
-            if os.path.exists("state/events.jsonl"):
-                port = re.search(r'"port":(\d+)', open("state/events.jsonl").read())
-            time.sleep(0.02)
-        processes.append(subprocess.Popen([fedstill, "client", "--coordinator", f"127.0.0.1:{port[1]}", "--identity", "client-00", "--data",
-                                           "idx:sites/client-00", "--model", "mlp", "--state", "state-00", "--threads", "1", "--quiet"],
-                                          stdout=subprocess.DEVNULL))
-        bundle = take_part(int(port[1]))
-        assert [process.wait() for process in processes] == [0, 0]
-        assert bundle == open("state/bundle.fsb", "rb").read() == open("state-00/bundle.fsb", "rb").read()
-    finally:
-        for process in processes:
-            process.kill()
-    os.chdir("/")
-print("a client in Python took part: done")
+if __name__ == "__main__":
+    main(os.path.realpath(sys.argv[1]))
