@@ -66,7 +66,7 @@ class ClientSession {
   // The coordinator could not do its part; ask again after a while.
   bool wants_retry() const { return wants_retry_; }
   std::vector<Frame> retry();
-  // While it fetches it says so instead.
+  // While it fetches what the work needs it says so instead.
   Frame heartbeat(const std::string& phase, std::uint64_t done, std::uint64_t total) const;
 
   const ClientStore& store() const { return store_; }

@@ -58,6 +58,7 @@ class Coordinator {
   const Round& round() const { return round_; }
   const std::map<std::string, StoredJoin>& joins() const { return joins_; }
   const std::optional<StoredResult>& last_result() const { return last_result_; }
+  const std::map<std::string, std::string>& exclusions() const { return exclusions_; }
   const std::set<std::string>& delivered() const { return delivered_; }  // have the last bundle
   std::vector<AcceptedUpdate> updates() const;  // of the round, by client name
   PredictionsShape pool() const;                // what predictions must be about

@@ -30,7 +30,8 @@ std::string subject_of(const Message& message) {
 // Where the database is damaged: nothing of these is to be remembered.
 bool needs_no_record(const Message& message) {
   return std::holds_alternative<Heartbeat>(message) || std::holds_alternative<Leave>(message) ||
-         std::holds_alternative<BlobRequest>(message);
+         std::holds_alternative<BlobRequest>(message) ||
+         std::holds_alternative<BlobProgress>(message);
 }
 
 }  // namespace

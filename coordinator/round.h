@@ -64,8 +64,7 @@ class Round {
     bool here = false, refused = false, excluded = false;
   };
 
-  // Coming back is accepted, also in a round that is over: a member may come for its bundle. A new
-  // client is refused then.
+  // Coming back is accepted, also in a round that is over, for the bundle; a new client not then.
   Decision join(const std::string& client, Instant now);
   void begin_again(const std::string& client, Instant now);  // with other work than before
   void see(const std::string& client, Instant now);          // any frame

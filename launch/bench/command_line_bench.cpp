@@ -41,8 +41,9 @@ void add_simulate_bench(CLI::App& bench, BenchSimulateCommand& c) {
   add_federation(app, c);
   app.add_option("--engine", c.engine, "closed-form (chains of plain layers), autograd (any model)")
       ->check(CLI::IsMember({"auto", "closed-form", "autograd"}));
-  app.add_flag("--bf16", c.bf16,
-               "products in bfloat16, sums and weights in float32; pays with AVX512_BF16");
+  app.add_flag(
+      "--bf16", c.bf16,
+      "products in bfloat16, sums and weights in float32; pays where the processor is faster so");
   app.add_option("--workers", c.workers, "clients trained at once")->check(CLI::Range(1, 4096));
   app.add_option("--repeats", c.repeats, "of both sides, in turn; medians are shown")
       ->check(CLI::Range(1, 100));

@@ -1,10 +1,11 @@
 #include "launch/sites/delivery.h"
 
-#include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "launch/counted.h"
 #include "launch/progress.h"
@@ -19,7 +20,8 @@ using Names = std::set<std::string>;
 constexpr std::chrono::milliseconds kDeliverEvery{100};
 constexpr std::chrono::seconds kTellAfter{5};  // before it is told who is waited for
 
-// Whoever ever joined is to have it: also who was too late with an update, or for the round.
+// Whoever ever joined is to have it, also who was too late with an update, or for the round; but
+// not who was sent away.
 struct Delivered {
   std::size_t members = 0;
   Names missing;
@@ -30,7 +32,8 @@ Delivered look(Service& service) {
     const auto& members = coordinator.round().members();
     for (const auto& [client, join] : coordinator.joins()) {
       const auto member = members.find(client);
-      if (member != members.end() && member->second.excluded) continue;
+      const bool is_refused = member != members.end() && member->second.refused;
+      if (is_refused || coordinator.exclusions().contains(client)) continue;
       ++out.members;
       if (!coordinator.delivered().contains(client)) out.missing.insert(client);
     }

@@ -5,8 +5,8 @@
 
 namespace fedstill {
 
-// Waits until everybody who ever joined, and is not excluded, has the last bundle, at most
-// round.linger_minutes. Throws Stopped.
+// Waits until everybody who ever joined has the last bundle, but for the excluded and those whose
+// update was refused; at most round.linger_minutes. Throws Stopped.
 void await_delivery(Service& service, const Run& run);
 
 }  // namespace fedstill

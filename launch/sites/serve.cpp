@@ -254,7 +254,6 @@ json serve(const CoordinatorCommand& command, Progress& progress, std::atomic<bo
   if (!command.upstream.empty()) check_role(command.upstream_identity, "client");
   Job job;
   const RunFolder folder = open_state(command, job);
-  claim(folder, "coordinator");  // or `simulate` would go on with clients of its own making
   const Material material = material_of_run(job, folder);
   EventLog events(folder.path());
   Run run{job, folder, events, progress, stop};

@@ -17,7 +17,8 @@
 namespace fedstill {
 namespace {
 
-constexpr std::size_t kMoreConnections = 64;  // administrators, and clients coming back
+constexpr const char* kCoordinator = "coordinator";  // or `simulate` would go on with its state
+constexpr std::size_t kMoreConnections = 64;         // administrators, and clients coming back
 
 // What a client trains with, and nothing else of the job: paths stay here.
 std::string client_settings(Job job) {
@@ -47,8 +48,8 @@ Job job_of(const CoordinatorCommand& command) {
   return job;
 }
 
-// How long is waited, and with how few it goes on: no result depends on it, so it may change while
-// the job is under way.
+// How long is waited, and with how few it goes on: nothing that was accepted depends on it, so it
+// may change while the job is under way.
 bool may_change(const Setting& setting) {
   return setting.section == "round" && !setting.changes_result;
 }
@@ -62,21 +63,23 @@ Job asked_of(const CoordinatorCommand& command, const Job& holds) {
     for (const std::string& assignment : command.assignments) apply_assignment(asked, assignment);
     check_job(asked);
   }
-  if (!command.device.empty()) asked.run.device = command.device;
   return asked;
 }
 
 Job go_on_as_asked(const CoordinatorCommand& command, const RunFolder& folder, const Job& holds) {
   const Job asked = asked_of(command, holds);
+  Job compared = holds;
+  if (!command.device.empty()) compared.run.device = asked.run.device;  // it is over both
   const std::string difference =
-      difference_text(holds, asked, [](const Setting& s) { return !may_change(s); });
+      difference_text(compared, asked, [](const Setting& s) { return !may_change(s); });
   if (!difference.empty()) {
     throw Advised<JobError>(
         "[coordinator] --state " + command.state.string() + " holds another job: " + difference,
         "leave the job out to go on with that one, or choose another --state");
   }
-  const std::string text = write_job(asked);
-  if (text != write_job(holds)) {
+  Job kept = holds;
+  kept.round = asked.round;
+  if (const std::string text = write_job(kept); text != write_job(holds)) {
     write_file_atomically(folder.file("job.toml"), std::as_bytes(std::span(text)));
   }
   return asked;
@@ -89,14 +92,17 @@ RunFolder open_state(const CoordinatorCommand& command, Job& job) {
     job = job_of(command);
     if (!command.device.empty()) job.run.device = command.device;
     open_device(job.run.device);  // before there is a folder
-    return RunFolder::create(command.state, job);
+    RunFolder folder = RunFolder::create(command.state, job);
+    claim(folder, kCoordinator);
+    return folder;
   }
   RunFolder folder = RunFolder::reopen(command.state, job);
+  claim(folder, kCoordinator);
   check_job(job);
   resolve_machine(job);
-  if (!command.device.empty()) job.run.device = command.device;
   const bool given = !command.job.empty() || !command.assignments.empty();
   if (given) job = go_on_as_asked(command, folder, job);
+  if (!command.device.empty()) job.run.device = command.device;
   return folder;
 }
 

@@ -47,7 +47,11 @@ std::vector<std::int64_t> all_of(std::int64_t count) {
 
 // What the coordinator says to an update that it does not refuse for good.
 std::string answer_text(const Acknowledgement& answer) {
-  if (answer.accepted) return "the coordinator has the update; waiting for the bundle";
+  if (answer.accepted && answer.sha256.empty()) return printable(answer.reason);  // to a Join
+  if (answer.accepted) {
+    return "the coordinator has the update of round " + std::to_string(answer.round) +
+           "; waiting for the bundle";
+  }
   if (answer.refusal == Refusal::kTryLater) return printable(answer.reason) + "; trying again";
   return "too late: " + printable(answer.reason) + "; waiting for the bundle";
 }

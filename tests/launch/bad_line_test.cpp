@@ -141,7 +141,7 @@ class BadLines : public testing::Test {
     options.longest_wait = milliseconds{20};
     options.poll = milliseconds{1};
     options.heartbeat = heartbeat_;
-    options.chunk_bytes = chunk_bytes_;
+    options.chunk_bytes = 4000;
     const Credentials credentials = credentials_of(name);
     const auto connect = [&]() -> std::unique_ptr<Channel> {
       try {
@@ -171,7 +171,6 @@ class BadLines : public testing::Test {
   std::unique_ptr<Host> host_;
   std::atomic<int> trained_{0};  // by anybody
   milliseconds heartbeat_{300};  // silence is noticed after four of them
-  std::size_t chunk_bytes_ = 4000;
 };
 
 TEST_F(BadLines, CutsAndResetsAtRandomBytesBothWays) {
@@ -246,7 +245,6 @@ TEST_F(BadLines, AFarAndThinLineTakesLongerAndDoesNotHoldUpANearOne) {
 TEST_F(BadLines, OnALineOnWhichAChunkTakesLongWhatTricklesInCounts) {
   serve(1, std::size_t{1} << 20);
   heartbeat_ = milliseconds{100};
-  chunk_bytes_ = kChunkBytes;
   BadLine thin(host_->port());
   Weather weather;
   weather.bytes_per_second = 130'000;  // half a second for the first chunk

@@ -151,9 +151,9 @@ std::string ServerCore::promote(const ConnectionHandle& connection) {
     connections_.insert(connection);
     ++verified_;
   }
-  // Again: the lists may have changed since the handshake looked, and look_at_lists() only sees
+  // Again: the lists may have changed since the handshake looked, and look_at_files() only sees
   // who is in the register.
-  return context_ ? lists_.objection_to(connection->peer()).why : std::string();
+  return options_.credentials ? lists_.objection_to(connection->peer()).why : std::string();
 }
 
 void ServerCore::forget(const ConnectionHandle& connection) {
