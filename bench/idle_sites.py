@@ -18,7 +18,7 @@ spec.loader.exec_module(wire)
 resource.setrlimit(resource.RLIMIT_NOFILE, (options.sites + 1000, max(options.sites + 1000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
 folder = tempfile.TemporaryDirectory()
 os.chdir(folder.name)
-JOB = {"data.source": "synthetic:4x1x16x16", "data.private": 4 * options.sites, "data.pool": 600, "data.validation": 0,
+JOB = {"data.source": "synthetic:4x1x16x16", "data.private": options.sites, "data.pool": 600, "data.validation": 0,
        "clients.count": options.sites, "clients.minimum": 1, "clients.split": "iid"}
 
 
@@ -47,7 +47,7 @@ def join(i, port):
     line.socket = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="127.0.0.1")
     line.send(wire.HELLO, struct.pack("<HH", 1, 1) + wire.text("idle") + struct.pack("<Q", 0))
     line.receive(wire.WELCOME)
-    line.send(wire.JOIN, wire.text(f"site-{i}") + wire.text("mlp") + struct.pack("<qB", 4, 1))
+    line.send(wire.JOIN, wire.text(f"site-{i}") + wire.text("mlp") + struct.pack("<qB", 1, 1))
     line.receive(wire.PLAN)
     line.socket.setblocking(False)
     return line
