@@ -89,7 +89,7 @@ TEST_F(Interruption, CtrlCWithinAnEpochOfTheStudentLosesNothing) {
   ASSERT_TRUE(process.wait_for_text(run / "metrics.csv", "student,student,0,")) << process.err();
   process.signal(SIGTERM);
   EXPECT_EQ(process.wait(), 9);
-  EXPECT_GT(steps_of(run / "student.checkpoint"), kLongEpoch);
+  EXPECT_GE(steps_of(run / "student.checkpoint"), kLongEpoch);  // what was done when it was told
   ASSERT_EQ(run_program({"simulate", "--resume", run.string()}).code, 0);
   EXPECT_EQ(student_of(run), student_of(whole));
   EXPECT_EQ(report_of(run).at("student").at("loss_curve"),
