@@ -2,7 +2,7 @@
 """A real `fedstill coordinator` with many joined clients, each with a certificate of its own, that say nothing but a sign of life every 15 s:
 processor time and memory of the coordinator.
   bench/idle_sites.py build/release/launch/fedstill [--sites 2000] [--seconds 60] [--json]"""
-import argparse, importlib.util, json, os, pathlib, re, resource, signal, socket, ssl, struct, subprocess, tempfile, time
+import argparse, json, os, pathlib, re, resource, signal, ssl, struct, subprocess, sys, tempfile, time
 
 parser = argparse.ArgumentParser()
 parser.add_argument("fedstill")
@@ -11,10 +11,9 @@ parser.add_argument("--seconds", type=int, default=60)
 parser.add_argument("--json", action="store_true")
 options = parser.parse_args()
 fedstill = os.path.realpath(options.fedstill)
-client = pathlib.Path(__file__).resolve().parent.parent / "tests/pipeline/foreign_client.py"
-spec = importlib.util.spec_from_file_location("foreign_client", client)
-wire = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(wire)
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "tests/pipeline"))
+import foreign_client as wire  # noqa: E402
+
 resource.setrlimit(resource.RLIMIT_NOFILE, (options.sites + 1000, max(options.sites + 1000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
 folder = tempfile.TemporaryDirectory()
 os.chdir(folder.name)
@@ -28,9 +27,7 @@ def run(*words, text=None):
 
 def certify():
     run(fedstill, "cert", "init", "authority")
-    run(fedstill, "cert", "request", "hub", "--name", "hub", "--role", "coordinator")
-    run(fedstill, "cert", "sign", "authority", "hub/site.csr", "--role", "coordinator", "--host", "127.0.0.1", "--out", "hub.crt")
-    run(fedstill, "cert", "install", "hub", "hub.crt", "authority/ca.crt")
+    wire.certify(fedstill, "hub", "coordinator", "127.0.0.1")
     run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "key")
     open("extensions", "w").write("basicConstraints=critical,CA:FALSE\nextendedKeyUsage=clientAuth\n")
     for i in range(options.sites):  # one key for all: only names matter here
@@ -40,15 +37,8 @@ def certify():
 
 
 def join(i, port):
-    context = ssl.create_default_context(cafile="authority/ca.crt")
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(f"{i}.crt", "key")
-    line = wire.Line.__new__(wire.Line)
-    line.socket = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="127.0.0.1")
-    line.send(wire.HELLO, struct.pack("<HH", 1, 1) + wire.text("idle") + struct.pack("<Q", 0))
-    line.receive(wire.WELCOME)
-    line.send(wire.JOIN, wire.text(f"site-{i}") + wire.text("mlp") + struct.pack("<qB", 1, 1))
-    line.receive(wire.PLAN)
+    line = wire.Line(port, "authority/ca.crt", f"{i}.crt", "key")
+    line.join(f"site-{i}", "mlp", 1, 1)
     line.socket.setblocking(False)
     return line
 

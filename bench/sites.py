@@ -3,7 +3,10 @@
 and how much longer a round takes than its slowest client works.
   bench/sites.py build/release/launch/fedstill [--folder DIR] [--simulated RUN] [--seed 0] [--set section.key=value]...
 --simulated: the folder of a run of the same job, instead of a new one."""
-import argparse, datetime, json, os, re, shutil, subprocess, tempfile, time
+import argparse, datetime, json, os, pathlib, re, shutil, subprocess, sys, tempfile, time
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "tests/pipeline"))
+from foreign_client import certify  # noqa: E402
 
 parser = argparse.ArgumentParser()
 parser.add_argument("fedstill")
@@ -32,23 +35,17 @@ def entries(log):
         yield entry
 
 
-def certify(name, role, *hosts):
-    run("cert", "request", name, "--name", name, "--role", role)
-    run("cert", "sign", "authority", f"{name}/site.csr", "--role", role, "--out", f"{name}.crt", *[word for h in hosts for word in ("--host", h)])
-    run("cert", "install", name, f"{name}.crt", "authority/ca.crt")
-
-
 if not options.simulated:
     run("simulate", *settings, "--run", "simulated", "--quiet", "--json")
 alone = json.load(open((options.simulated or "simulated") + "/report.json"))
 print(f"simulate: {sum(alone['seconds'].values()):.1f} s, clients {alone['seconds']['clients']:.1f} s, student {alone['student']['sha256'][:16]}", flush=True)
 
 run("cert", "init", "authority")
-certify("hub", "coordinator", "127.0.0.1")
+certify(fedstill, "hub", "coordinator", "127.0.0.1")
 run("shards", *settings, "--out", "sites")
 clients = [(client["name"], client["architecture"]) for client in alone["clients"]]
 for name, _ in clients:
-    certify(name, "client")
+    certify(fedstill, name, "client")
 coordinator = subprocess.Popen([fedstill, "coordinator", *settings, "--state", "state", "--identity", "hub", "--listen", "127.0.0.1:0", "--quiet", "--json"],
                                stdout=subprocess.PIPE, text=True)
 port = None

@@ -68,12 +68,12 @@ std::string progress_of(const json& member) {
   const auto done = member.at("done").get<std::uint64_t>();
   const auto total = member.at("total").get<std::uint64_t>();
   const auto bytes = member.at("received_bytes").get<std::uint64_t>();
+  const double speed = member.value("per_second", 0.0);
   if (member.at("state") == "uploading") {
     return grouped(static_cast<std::int64_t>(bytes / 1000)) + " kB" +
-           speed_text(member.value("per_second", 0.0), 1000, " kB");
+           speed_text(speed, 1000, " kB");
   }
   if (total == 0) return "";
-  const double speed = member.value("per_second", 0.0);
   const bool fetches = member.at("phase") == kFetchingPhase;
   char text[32];
   std::snprintf(text, sizeof(text), "%.0f %%",

@@ -2,20 +2,15 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
 #include <string>
 
-#include "tests/chain/random_floats.h"
+#include "tests/chain/kernel_inputs.h"
 
 namespace fedstill::chain {
 namespace {
-
-std::size_t at(std::int64_t row, std::int64_t width, std::int64_t column) {
-  return static_cast<std::size_t>(row * width + column);
-}
 
 float value_of(Bf16 value) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(value) << 16U);
@@ -96,11 +91,7 @@ TEST_P(Bf16KernelsOf, PairTwoRowsValueByValue) {
 }
 
 TEST_P(Bf16KernelsOf, Linear) {
-  for (const auto& [rows, in, out] : {std::array<std::int64_t, 3>{10, 784, 10},
-                                      {1, 16, 1},
-                                      {7, 1040, 13},
-                                      {3, 32, 4},
-                                      {12, 512, 5}}) {
+  for (const auto& [rows, in, out] : kLinearShapes) {
     auto w = random_floats(out * in + kPanel, 1);
     const auto values = random_floats(rows * in, 2);
     const std::int64_t stride = (in + 31) / 32 * 32;
@@ -113,8 +104,9 @@ TEST_P(Bf16KernelsOf, Linear) {
     for (std::int64_t r = 0; r < rows; ++r) {
       for (std::int64_t o = 0; o < out; ++o) {
         double sum = 0.5;
-        for (std::int64_t i = 0; i < in; ++i) sum += product(values[at(r, in, i)], w[at(o, in, i)]);
-        ASSERT_NEAR(y[at(r, padded(out), o)], sum, 1e-3);
+        for (std::int64_t i = 0; i < in; ++i)
+          sum += product(values[cell(r, in, i)], w[cell(o, in, i)]);
+        ASSERT_NEAR(y[cell(r, padded(out), o)], sum, 1e-3);
       }
     }
   }
@@ -129,8 +121,8 @@ TEST_P(Bf16KernelsOf, LinearBack) {
     for (std::int64_t r = 0; r < rows; ++r) {
       for (std::int64_t o = 0; o < kOut; ++o) {
         for (std::int64_t i = 0; i < kIn; ++i) {
-          dx[at(r, kIn, i)] += product(d[at(r, kStride, o)], first[at(o, kIn, i)]);
-          w[at(o, kIn, i)] += product(scaled[at(r, kStride, o)], x[at(r, kIn, i)]);
+          dx[cell(r, kIn, i)] += product(d[cell(r, kStride, o)], first[cell(o, kIn, i)]);
+          w[cell(o, kIn, i)] += product(scaled[cell(r, kStride, o)], x[cell(r, kIn, i)]);
         }
       }
     }

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <string>
 
-#include "tests/chain/random_floats.h"
+#include "tests/chain/kernel_inputs.h"
 
 namespace fedstill::chain {
 namespace {
@@ -21,11 +21,7 @@ class KernelsOf : public ::testing::TestWithParam<const Kernels*> {
 };
 
 TEST_P(KernelsOf, Linear) {
-  for (const auto& [rows, in, out] : {std::array<std::int64_t, 3>{10, 784, 10},
-                                      {1, 16, 1},
-                                      {7, 1040, 13},
-                                      {3, 32, 4},
-                                      {12, 512, 5}}) {
+  for (const auto& [rows, in, out] : kLinearShapes) {
     auto w = random_floats(out * in, 1);
     const auto x = random_floats(rows * in, 2);
     std::vector<float> y(static_cast<std::size_t>(rows * padded(out)), 0.5F);
@@ -34,10 +30,9 @@ TEST_P(KernelsOf, Linear) {
       for (std::int64_t o = 0; o < out; ++o) {
         double sum = 0.5;
         for (std::int64_t i = 0; i < in; ++i) {
-          sum += static_cast<double>(x[static_cast<std::size_t>(r * in + i)]) *
-                 static_cast<double>(w[static_cast<std::size_t>(o * in + i)]);
+          sum += static_cast<double>(x[cell(r, in, i)]) * static_cast<double>(w[cell(o, in, i)]);
         }
-        ASSERT_NEAR(y[static_cast<std::size_t>(r * padded(out) + o)], sum, 1e-3);
+        ASSERT_NEAR(y[cell(r, padded(out), o)], sum, 1e-3);
       }
     }
   }
@@ -51,11 +46,8 @@ TEST_P(KernelsOf, LinearBack) {
   for (std::int64_t r = 0; r < kRows; ++r) {
     for (std::int64_t o = 0; o < kOut; ++o) {
       for (std::int64_t i = 0; i < kIn; ++i) {
-        const auto at = [&](std::int64_t row, std::int64_t width, std::int64_t column) {
-          return static_cast<std::size_t>(row * width + column);
-        };
-        dx[at(r, kIn, i)] += static_cast<double>(d[at(r, kStride, o)] * first[at(o, kIn, i)]);
-        w[at(o, kIn, i)] += static_cast<double>(scaled[at(r, kStride, o)] * x[at(r, kIn, i)]);
+        dx[cell(r, kIn, i)] += static_cast<double>(d[cell(r, kStride, o)] * first[cell(o, kIn, i)]);
+        w[cell(o, kIn, i)] += static_cast<double>(scaled[cell(r, kStride, o)] * x[cell(r, kIn, i)]);
       }
     }
   }

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
@@ -16,6 +15,7 @@
 #include "model/decode_error.h"
 #include "model/model_file.h"
 #include "model/onnx.h"
+#include "tests/support/environment.h"
 #include "tests/support/oracle.h"
 #include "tests/support/wire_graphs.h"
 
@@ -80,12 +80,11 @@ TEST(Bundle, KeepsEverything) {
 
 TEST(Bundle, BytesDependOnNothingButTheContent) {
   const Bytes bytes = encode_bundle(sample_bundle());
-  const char* zone = std::getenv("TZ");
-  const std::string before = zone == nullptr ? "" : zone;
-  ::setenv("TZ", "Pacific/Auckland", 1);
-  ::tzset();
-  EXPECT_EQ(encode_bundle(sample_bundle()), bytes);
-  zone == nullptr ? ::unsetenv("TZ") : ::setenv("TZ", before.c_str(), 1);
+  {
+    const Variable zone("TZ", "Pacific/Auckland");
+    ::tzset();
+    EXPECT_EQ(encode_bundle(sample_bundle()), bytes);
+  }
   ::tzset();
 }
 

@@ -1,9 +1,9 @@
 #include <gmock/gmock.h>
 
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "tests/launch/process.h"
+#include "tests/support/environment.h"
 #include "training/chain/kernels.h"
 
 // The measurement that needs no job, with the real program.
@@ -61,9 +61,8 @@ TEST(BenchSimulate, Bf16SaysWhereItDoesNotPay) {
 }
 
 TEST(BenchSimulate, WithoutTorchItSaysWhatIsMissing) {
-  ::setenv("FEDSTILL_BENCH_PYTHON", "no-such-python", 1);
+  const Variable python("FEDSTILL_BENCH_PYTHON", "no-such-python");
   const json found = measured({});
-  ::unsetenv("FEDSTILL_BENCH_PYTHON");
   EXPECT_FALSE(found.contains("bare_loop"));
   EXPECT_THAT(found.at("bare_loop_missing"), HasSubstr("FEDSTILL_BENCH_PYTHON"));
 }

@@ -1,10 +1,11 @@
 #include <gmock/gmock.h>
 
-#include <cstdlib>
 #include <fstream>
+#include <list>
 #include <map>
 
 #include "tests/pipeline/small_job.h"
+#include "tests/support/environment.h"
 
 // The baseline on the data and clients of a job, with the real program.
 namespace fedstill::tests {
@@ -124,9 +125,9 @@ TEST_F(FedAvgCommandTest, RanksShareFedAvgAndNotSimulate) {
   const std::map<std::string, std::string> of_mpirun{{"OMPI_COMM_WORLD_SIZE", "2"}},
       of_srun{{"PMIX_RANK", "0"}, {"SLURM_STEP_NUM_TASKS", "2"}};
   for (const auto& variables : {of_mpirun, of_srun}) {
-    for (const auto& [name, value] : variables) ::setenv(name.c_str(), value.c_str(), 1);
+    std::list<Variable> set;
+    for (const auto& [name, value] : variables) set.emplace_back(name.c_str(), value);
     const Finished done = run_program(small_job(*folder_ / "ranks"));
-    for (const auto& [name, value] : variables) ::unsetenv(name.c_str());
     EXPECT_EQ(done.code, 2);
     EXPECT_THAT(done.err, HasSubstr("found 2 ranks"));
   }

@@ -40,10 +40,10 @@ class Reader:
 class Line:
     """A greeted connection."""
 
-    def __init__(self, port):
-        context = ssl.create_default_context(cafile=f"{NAME}/ca.crt")
+    def __init__(self, port, authority=f"{NAME}/ca.crt", certificate=f"{NAME}/site.crt", key=f"{NAME}/site.key"):
+        context = ssl.create_default_context(cafile=authority)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.load_cert_chain(f"{NAME}/site.crt", f"{NAME}/site.key")
+        context.load_cert_chain(certificate, key)
         self.socket = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="127.0.0.1")
         self.send(HELLO, struct.pack("<HH", 1, 1) + text("python") + struct.pack("<Q", 0))
         welcome = Reader(self.receive(WELCOME)[0])
@@ -75,8 +75,8 @@ class Line:
             if kind == ACKNOWLEDGEMENT:
                 assert_accepted(message)
 
-    def join(self):
-        self.send(JOIN, text(NAME) + text("quadrants") + struct.pack("<qB", SAMPLES, 2))
+    def join(self, name=NAME, architecture="quadrants", samples=SAMPLES, mode=2):
+        self.send(JOIN, text(name) + text(architecture) + struct.pack("<qB", samples, mode))
         plan = Reader(self.receive(PLAN)[0])
         names = (("job", plan.text), ("round", lambda: plan.number("<I")), ("pool", plan.text), ("classes", lambda: plan.number("<q")),
                  ("settings", plan.text), ("pool_bytes", lambda: plan.number("<Q")), ("student", plan.text),
@@ -162,6 +162,18 @@ def take_part(port):
     return data
 
 
+def run(*words):
+    subprocess.run(words, check=True, capture_output=True)
+
+
+def certify(fedstill, name, role, *hosts):
+    """An identity in the folder `name`, signed by the authority in the folder `authority`."""
+    run(fedstill, "cert", "request", name, "--name", name, "--role", role)
+    run(fedstill, "cert", "sign", "authority", f"{name}/site.csr", "--role", role, "--out", f"{name}.crt",
+        *[word for host in hosts for word in ("--host", host)])
+    run(fedstill, "cert", "install", name, f"{name}.crt", "authority/ca.crt")
+
+
 def main(fedstill):
     assert crc32c(b"123456789") == 0xE3069283
     settings = ["data.source=synthetic:4x1x16x16", "data.private=200", "data.pool=200", "data.validation=100", "clients.count=2", "clients.models=mlp",
@@ -169,21 +181,13 @@ def main(fedstill):
                 "distillation.epochs=2", "distillation.batch=50", "compression.images=64", "compression.minimum_agreement=0.1", "run.threads=1"]
     words = [word for setting in settings for word in ("--set", setting)]
 
-    def run(*arguments):
-        subprocess.run([fedstill, *arguments], check=True, capture_output=True)
-
-    def certify(name, role, *hosts):
-        run("cert", "request", name, "--name", name, "--role", role)
-        run("cert", "sign", "authority", f"{name}/site.csr", "--role", role, "--out", f"{name}.crt", *[word for host in hosts for word in ("--host", host)])
-        run("cert", "install", name, f"{name}.crt", "authority/ca.crt")
-
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        run("cert", "init", "authority")
-        certify("hub", "coordinator", "127.0.0.1")
-        certify("client-00", "client")
-        certify(NAME, "client")
-        run("shards", *words, "--out", "sites")
+        run(fedstill, "cert", "init", "authority")
+        certify(fedstill, "hub", "coordinator", "127.0.0.1")
+        certify(fedstill, "client-00", "client")
+        certify(fedstill, NAME, "client")
+        run(fedstill, "shards", *words, "--out", "sites")
         processes = [subprocess.Popen([fedstill, "coordinator", *words, "--state", "state", "--identity", "hub", "--listen", "127.0.0.1:0", "--quiet"],
                                       stdout=subprocess.DEVNULL)]
         try:
