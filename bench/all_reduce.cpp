@@ -4,6 +4,7 @@
 //   mpirun -np 2 fedstill_bench_all_reduce [LARGEST_MB] [SMALLEST_BYTES]   (default 256, 1024)
 #include <mpi.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -108,16 +109,20 @@ void print_waiting_cost(Collective& group) {
 }  // namespace fedstill
 
 int main(int argc, char** argv) {
+  std::size_t megabytes = 256, smallest = 1024;
+  CLI::App app("Under mpirun: sums of growing sizes over ranks, beside a bare MPI_Allreduce");
+  app.option_defaults()->always_capture_default();
+  app.add_option("MEGABYTES", megabytes, "the largest size");
+  app.add_option("SMALLEST", smallest, "bytes of the smallest");
+  CLI11_PARSE(app, argc, argv);
   fedstill::mpi::Session session;
   const auto group = fedstill::mpi::make(session);
-  const std::size_t megabytes = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 256;
   if (session.rank() == 0) {
     double load = 0;
     getloadavg(&load, 1);
     std::printf("%d ranks on %u cores, load before the start %.1f\n", session.size(),
                 std::thread::hardware_concurrency(), load);
   }
-  const std::size_t smallest = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 1024;
   fedstill::print_sizes(*group, smallest, megabytes << 20);
   fedstill::print_waiting_cost(*group);
 }

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <CLI/CLI.hpp>
 #include <array>
 #include <atomic>
 #include <csignal>
@@ -146,11 +147,12 @@ void idle(Keys& keys, const Settings& settings) {
 
 int main(int argc, char** argv) {
   fedstill::Settings settings;
-  fedstill::parse(
-      argc, argv,
-      {{"--case", [&](const char* text) { settings.cases = text; }},
-       {"--connections", [&](const char* text) { settings.connections = std::stoi(text); }},
-       {"--seconds", [&](const char* text) { settings.seconds = std::stoi(text); }}});
+  CLI::App app("What idle connections cost a server, and handshakes beside openssl s_server");
+  app.option_defaults()->always_capture_default();
+  app.add_option("--case", settings.cases);
+  app.add_option("--connections", settings.connections, "idle ones");
+  app.add_option("--seconds", settings.seconds, "of each case");
+  CLI11_PARSE(app, argc, argv);
   fedstill::print_machine(std::to_string(settings.seconds) + " seconds a case");
   fedstill::Keys keys;
   const auto wanted = [&](const char* name) {

@@ -5,6 +5,7 @@
 //       [--gigabytes 1] [--clients 8] [--stream-gigabytes 3] [--updates 1000]
 #include <fcntl.h>
 
+#include <CLI/CLI.hpp>
 #include <cstring>
 #include <filesystem>
 #include <string_view>
@@ -259,18 +260,15 @@ void stored(const Settings& settings) {
 
 int run(int argc, char** argv) {
   Settings settings;
-  parse(argc, argv,
-        {{"--case", [&](const char* text) { settings.cases = text; }},
-         {"--folder", [&](const char* text) { settings.folder = text; }},
-         {"--gigabytes", [&](const char* text) { settings.gigabytes = std::stod(text); }},
-         {"--stream-gigabytes",
-          [&](const char* text) { settings.stream_gigabytes = std::stod(text); }},
-         {"--clients", [&](const char* text) { settings.clients = std::stoi(text); }},
-         {"--updates", [&](const char* text) { settings.updates = std::stoi(text); }}});
-  if (settings.folder.empty()) {
-    std::cerr << "--folder DIR is needed: gigabytes are written there\n";
-    return 2;
-  }
+  CLI::App app("Memory and speed of a coordinator that is sent large updates, or many");
+  app.option_defaults()->always_capture_default();
+  app.add_option("--folder", settings.folder, "gigabytes are written there")->required();
+  app.add_option("--case", settings.cases, "also: sources, which makes the model of stream");
+  app.add_option("--gigabytes", settings.gigabytes, "of each upload");
+  app.add_option("--stream-gigabytes", settings.stream_gigabytes, "of the one of case stream");
+  app.add_option("--clients", settings.clients, "that upload at once");
+  app.add_option("--updates", settings.updates, "that are stored");
+  CLI11_PARSE(app, argc, argv);
   std::filesystem::create_directories(settings.folder);
   print_machine("state in " + settings.folder.string());
   const auto wanted = [&](const char* name) {

@@ -83,17 +83,4 @@ inline void print_machine(const std::string& settings) {
   std::fflush(stdout);
 }
 
-// --name value ...; exits on an unknown name.
-using Options = std::map<std::string, std::function<void(const char*)>>;
-inline void parse(int argc, char** argv, const Options& options) {
-  for (int i = 1; i < argc; i += 2) {
-    const auto option = options.find(argv[i]);
-    if (option == options.end() || i + 1 == argc) {
-      std::cerr << "unknown option or no value: " << argv[i] << "\n";
-      std::exit(2);
-    }
-    option->second(argv[i + 1]);
-  }
-}
-
 }  // namespace fedstill

@@ -1,5 +1,7 @@
 // Many rounds of a tiny job, two real clients over TLS: does the coordinator grow, does a client?
 //   fedstill_bench_many_rounds --folder DIR [--rounds 10000]
+#include <CLI/CLI.hpp>
+
 #include "bench/real_coordinator.h"
 #include "client/participant.h"
 #include "model/model_file.h"
@@ -120,15 +122,11 @@ void run(const fs::path& folder, std::uint32_t rounds) {
 int main(int argc, char** argv) {
   std::filesystem::path folder;
   std::uint32_t rounds = 10'000;
-  fedstill::parse(argc, argv,
-                  {{"--folder", [&](const char* text) { folder = text; }},
-                   {"--rounds", [&](const char* text) {
-                      rounds = static_cast<std::uint32_t>(std::stoul(text));
-                    }}});
-  if (folder.empty()) {
-    std::cerr << "--folder DIR is needed\n";
-    return 2;
-  }
+  CLI::App app("Rounds of a tiny job, two clients over TLS: does the coordinator grow, do they?");
+  app.option_defaults()->always_capture_default();
+  app.add_option("--folder", folder, "the coordinator's state")->required();
+  app.add_option("--rounds", rounds);
+  CLI11_PARSE(app, argc, argv);
   fedstill::print_machine("state in " + folder.string());
   fedstill::run(folder, rounds);
 }

@@ -6,10 +6,11 @@
 //   mpirun -np 2 fedstill_bench_mpi_upload [GIGABYTES] [FOLDER]   (default 3, no files)
 #include <mpi.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <span>
@@ -176,23 +177,29 @@ void waiting(Ranks& ranks) {
 }  // namespace fedstill
 
 int main(int argc, char** argv) {
+  double gigabytes = 3;
+  std::filesystem::path folder;
+  CLI::App app("Two ranks of mpirun: a model from one to the other, beside a bare MPI_Send loop");
+  app.option_defaults()->always_capture_default();
+  app.add_option("GIGABYTES", gigabytes);
+  app.add_option("FOLDER", folder, "where a file is received too, with its hash");
+  CLI11_PARSE(app, argc, argv);
   int granted = 0;
   MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &granted);
   {
     fedstill::Ranks ranks;
     MPI_Comm_rank(MPI_COMM_WORLD, &ranks.rank);
-    const double gigabytes = argc > 1 ? std::strtod(argv[1], nullptr) : 3;
     ranks.chunks = static_cast<std::uint64_t>(gigabytes * 1e9) / fedstill::kChunkBytes;
     ranks.model.resize(ranks.chunks * fedstill::kChunkBytes, static_cast<std::byte>(ranks.rank));
     fedstill::report(ranks, "frames", [&] { fedstill::frames(ranks); });
     fedstill::report(ranks, "a model", [&] { fedstill::model(ranks); });
-    if (argc > 2) {
-      const auto info = fedstill::make_file(ranks, argv[2]);
+    if (!folder.empty()) {
+      const auto info = fedstill::make_file(ranks, folder);
       const auto clean_up = [&] {
-        if (ranks.rank == 0) std::filesystem::remove_all(std::filesystem::path(argv[2]) / "store");
+        if (ranks.rank == 0) std::filesystem::remove_all(folder / "store");
       };
       fedstill::report(
-          ranks, "a blob", [&] { fedstill::blob(ranks, info, argv[2]); }, clean_up);
+          ranks, "a blob", [&] { fedstill::blob(ranks, info, folder); }, clean_up);
     }
     fedstill::waiting(ranks);
   }

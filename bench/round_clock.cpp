@@ -3,9 +3,9 @@
 //   fedstill_bench_rounds [CLIENTS] [MINUTES]
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <queue>
@@ -101,9 +101,14 @@ class Crowd {
 
 }  // namespace
 
-int main(int count, char** arguments) {
-  const std::size_t clients = count > 1 ? std::strtoul(arguments[1], nullptr, 10) : 100'000;
-  const auto minutes = count > 2 ? std::strtol(arguments[2], nullptr, 10) : 30;
+int main(int argc, char** argv) {
+  std::size_t clients = 100'000;
+  int minutes = 30;
+  CLI::App app("A round of many clients that come, go and lie, on a virtual clock");
+  app.option_defaults()->always_capture_default();
+  app.add_option("CLIENTS", clients)->check(CLI::Range(2, 10'000'000));
+  app.add_option("MINUTES", minutes, "of the virtual clock")->check(CLI::PositiveNumber);
+  CLI11_PARSE(app, argc, argv);
   fedstill::RoundOptions options;
   options.expected_clients = static_cast<int>(clients);
   options.min_clients = static_cast<int>(clients * 9 / 10);
@@ -115,7 +120,7 @@ int main(int count, char** arguments) {
   const double seconds = static_cast<double>(std::clock() - began) / CLOCKS_PER_SEC;
   const std::size_t grown = resident_bytes() - before;
   constexpr const char* kStates[] = {"collecting", "closed", "failed"};
-  std::printf("%zu clients, %ld virtual minutes: %llu events in %.2f CPU s, %.0f events/s\n",
+  std::printf("%zu clients, %d virtual minutes: %llu events in %.2f CPU s, %.0f events/s\n",
               clients, minutes, static_cast<unsigned long long>(events), seconds,
               static_cast<double>(events) / seconds);
   std::printf("%.0f bytes per client; the round is %s with %zu uploads of %zu members\n",

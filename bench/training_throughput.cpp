@@ -1,8 +1,8 @@
 // Images per second of the fit loop and of prediction, on random images.
 //   fedstill_bench_training [--threads 1] [--repetitions 5] [--case train-cnn3-128] [--bf16]
 // One line per case and repetition: name, images per second of wall time, images per CPU second.
+#include <CLI/CLI.hpp>
 #include <chrono>
-#include <cstring>
 #include <iostream>
 #include <string>
 
@@ -64,17 +64,17 @@ void infer(const char* name, const char* architecture, const ImageView& images) 
   });
 }
 
-void measure(int count, char** arguments) {
+int measure(int argc, char** argv) {
   int threads = 1, repetitions = 5;
   bool bf16 = false;
   std::string only;
-  for (int i = 1; i < count; ++i) {
-    if (std::strcmp(arguments[i], "--bf16") == 0) bf16 = true;
-    if (i + 1 == count) continue;
-    if (std::strcmp(arguments[i], "--threads") == 0) threads = std::stoi(arguments[i + 1]);
-    if (std::strcmp(arguments[i], "--repetitions") == 0) repetitions = std::stoi(arguments[i + 1]);
-    if (std::strcmp(arguments[i], "--case") == 0) only = arguments[i + 1];
-  }
+  CLI::App app("Images per second of training and of inference; compare_training.sh has PyTorch's");
+  app.option_defaults()->always_capture_default();
+  app.add_option("--threads", threads);
+  app.add_option("--repetitions", repetitions);
+  app.add_flag("--bf16", bf16);
+  app.add_option("--case", only, "this one alone");
+  CLI11_PARSE(app, argc, argv);
   tune_allocator();
   set_thread_count(threads);
   const ImageView images = random_images(2048);
@@ -85,9 +85,10 @@ void measure(int count, char** arguments) {
     if (wanted("infer-cnn3")) infer("infer-cnn3", "cnn3", images);
     if (wanted("infer-resnet8")) infer("infer-resnet8", "resnet8", images);
   }
+  return 0;
 }
 
 }  // namespace
 }  // namespace fedstill
 
-int main(int count, char** arguments) { fedstill::measure(count, arguments); }
+int main(int argc, char** argv) { return fedstill::measure(argc, argv); }

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <CLI/CLI.hpp>
 #include <future>
 #include <sstream>
 
@@ -124,13 +125,14 @@ void report(const char* name, int clients, Keys* keys, bool downloads, const Set
 
 int main(int argc, char** argv) {
   fedstill::Settings settings;
-  fedstill::parse(
-      argc, argv,
-      {{"--kind", [&](const char* text) { settings.kind = text; }},
-       {"--streams", [&](const char* text) { settings.streams = text; }},
-       {"--gigabytes", [&](const char* text) { settings.gigabytes = std::stod(text); }},
-       {"--repetitions", [&](const char* text) { settings.repetitions = std::stoi(text); }},
-       {"--chunk-bytes", [&](const char* text) { settings.chunk_bytes = std::stoul(text); }}});
+  CLI::App app("Streams over loopback, beside a bare loop of read(2) and write(2) in the same run");
+  app.option_defaults()->always_capture_default();
+  app.add_option("--kind", settings.kind);
+  app.add_option("--streams", settings.streams, "how many at once, after one another");
+  app.add_option("--gigabytes", settings.gigabytes, "in all");
+  app.add_option("--repetitions", settings.repetitions, "medians of so many");
+  app.add_option("--chunk-bytes", settings.chunk_bytes);
+  CLI11_PARSE(app, argc, argv);
   fedstill::print_machine(std::to_string(settings.gigabytes) + " GB in chunks of " +
                           std::to_string(settings.chunk_bytes) + " bytes, median of " +
                           std::to_string(settings.repetitions));

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A script of bench/ that lacks a package says where to get it. Usage: bench_test.py ROOT"""
+"""A script of bench/ that lacks a package says where to get it; a program of bench/ says what it takes. Usage: bench_test.py ROOT PROGRAMS"""
 import pathlib
 import subprocess
 import sys
@@ -18,4 +18,10 @@ for script in sorted(bench.glob("*.py")):
         failed += 1
 if tried == 0:
     print("no script of bench/ imports numpy")
+for program in sorted(pathlib.Path(sys.argv[2]).glob("fedstill_bench_*")):
+    for word in ("--help", "--helb"):
+        told = subprocess.run([program, word], capture_output=True, text=True, check=False)
+        if (told.returncode == 0) != (word == "--help") or "--help" not in told.stdout + told.stderr:
+            print(f"{program.name} {word}: exit code {told.returncode}: {told.stderr}")
+            failed += 1
 sys.exit(1 if failed or tried == 0 else 0)
