@@ -42,7 +42,7 @@ void ClientSession::disconnected() {
   line_ = Line::kDown;
   sender_.reset();
   writer_.reset();
-  wants_retry_ = false;
+  wants_retry_ = is_joined_ = false;
   // The coordinator tells all news again.
   std::erase_if(wanted_, [](const Wanted& wanted) { return wanted.bundle.has_value(); });
 }
@@ -94,13 +94,9 @@ std::vector<Frame> ClientSession::finished(const std::filesystem::path& update) 
 std::vector<Frame> ClientSession::retry() {
   if (!std::exchange(wants_retry_, false) || line_ == Line::kDown) return {};
   if (line_ == Line::kGreeting) return connected();
-  std::vector<Frame> frames;
-  if (state_ == State::kWaiting) {
-    frames.push_back(plain(
-        Join{identity_.name, identity_.architecture, identity_.sample_count, identity_.mode}));
-  }
+  if (!is_joined_) return {join()};  // the plan is told again, and all goes on
   writer_.reset();
-  append(frames, go_on());
+  std::vector<Frame> frames = go_on();
   if (state_ == State::kUploading) append(frames, offer());
   return frames;
 }
@@ -121,14 +117,14 @@ std::vector<Frame> ClientSession::receive_welcome(const Welcome& welcome) {
   }
   welcome_ = welcome;
   line_ = Line::kOpen;
-  return {
-      plain(Join{identity_.name, identity_.architecture, identity_.sample_count, identity_.mode})};
+  return {join()};
 }
 
 std::vector<Frame> ClientSession::receive_plan(const RoundPlan& plan) {
   const bool is_known =
       state_ != State::kWaiting && plan.job == plan_.job && plan.round == plan_.round;
   plan_ = plan;
+  is_joined_ = true;
   if (is_known) {  // told again after a cut
     if (state_ == State::kUploaded) state_ = State::kUploading;
     std::vector<Frame> frames = go_on();
@@ -154,6 +150,7 @@ std::vector<Frame> ClientSession::receive_acknowledgement(const Acknowledgement&
   const bool is_of_fetch = !wanted_.empty() && answer.sha256 == wanted_.front().blob.sha256;
   if (answer.accepted) {
     if (is_of_update) state_ = State::kUploaded;
+    is_joined_ = is_joined_ || answer.sha256.empty();  // between two rounds
     return {};
   }
   if (answer.refusal == Refusal::kTryLater) {
@@ -195,6 +192,7 @@ std::vector<Frame> ClientSession::receive_progress(const BlobProgress& progress)
 }
 
 std::vector<Frame> ClientSession::receive_bundle(const Bundle& bundle) {
+  is_joined_ = true;
   const Delivery delivery{bundle.round, {bundle.sha256, bundle.bytes}};
   const auto& known = store_.bundles();
   if (std::ranges::find(known, delivery) != known.end() && store_.blobs().has(bundle.sha256)) {
@@ -260,6 +258,11 @@ std::vector<Frame> ClientSession::fetch_next() {
   }
   writer_.reset();
   return frames;
+}
+
+Frame ClientSession::join() const {
+  return plain(
+      Join{identity_.name, identity_.architecture, identity_.sample_count, identity_.mode});
 }
 
 std::vector<Frame> ClientSession::offer() const {

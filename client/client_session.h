@@ -91,6 +91,7 @@ class ClientSession {
   std::vector<Frame> receive_chunk(const BlobChunk& chunk, std::span<const std::byte> bytes);
   std::vector<Frame> go_on();  // with fetching, and with the work once it has what it needs
   std::vector<Frame> fetch_next();
+  Frame join() const;
   std::vector<Frame> offer() const;
   Frame claim() const;
   void take_bundle(const Bundle& bundle);
@@ -106,6 +107,7 @@ class ClientSession {
   std::optional<BlobSender> sender_;
   std::deque<Wanted> wanted_;  // the first is on its way
   std::optional<BlobWriter> writer_;
+  bool is_joined_ = false;  // on this connection: the coordinator tells it the news
   bool wants_retry_ = false;
   std::string refusal_;
 };

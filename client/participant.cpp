@@ -42,7 +42,7 @@ class Participant {
     while (!is_over()) {
       try {
         connect_and_converse();
-      } catch (const PeerRefused& error) {
+      } catch (const NotAccepted& error) {
         if (!may_be_let_in_again()) throw;
         note_cut(error.what());
       } catch (const ChannelClosed& error) {
@@ -75,7 +75,7 @@ class Participant {
     try {
       channel_ = connect_();
       converse();
-    } catch (const PeerRefused&) {
+    } catch (const NotAccepted&) {
       throw;
     } catch (const ChannelClosed& error) {
       throw ChannelClosed(last_words(error.what()));
@@ -136,14 +136,20 @@ class Participant {
     if (std::holds_alternative<BlobRequest>(frame.message)) pace_.begin(now);
     if (std::holds_alternative<BlobProgress>(frame.message)) pace_.acknowledged(now);
     const State before = session_.state();
-    const auto newest = session_.store().bundles();
     std::vector<Frame> answers = session_.receive(frame);
     if (work_.on_state && session_.state() != before) work_.on_state(session_.state());
-    const auto& bundles = session_.store().bundles();
-    if (work_.on_bundle && bundles != newest) {
-      work_.on_bundle(bundles.back(), session_.store().blobs().path(bundles.back().bundle.sha256));
-    }
+    hand_out_bundle();
     return answers;
+  }
+
+  // What was recorded and not handed out is so now: after a kill between the two, or a full disk.
+  void hand_out_bundle() {
+    const auto& bundles = session_.store().bundles();
+    if (!work_.on_bundle || bundles.empty() || bundles.back() == handed_out_) return;
+    const std::string& sha256 = bundles.back().bundle.sha256;
+    if (!session_.store().blobs().has(sha256)) return;
+    work_.on_bundle(bundles.back(), session_.store().blobs().path(sha256));
+    handed_out_ = bundles.back();
   }
 
   // Starts what is to be done, hands in what is done, drops what nobody wants.
@@ -240,6 +246,7 @@ class Participant {
   bool was_let_in_;                                 // ever, as far as the store knows
   std::optional<Clock::time_point> refused_since_;  // without a frame since
   std::optional<Making> making_;
+  std::optional<Delivery> handed_out_;
 };
 
 }  // namespace

@@ -38,6 +38,8 @@ struct SiteWork {
                                       const std::atomic<bool>& stop)>
       make_update;
   std::function<void(ClientSession::State state)> on_state = {};
+  // Each as soon as it is whole; the newest once more after a start, as a kill may have come
+  // between.
   std::function<void(const Delivery& bundle, const std::filesystem::path& file)> on_bundle = {};
   std::function<void(const Frame& frame, bool received)> on_frame = {};  // e.g. for an audit log
   std::function<void(const std::string& what)> on_trouble = {};          // a cut; it is tried again
@@ -60,7 +62,7 @@ enum class Ending { kDone, kRefused, kStopped };
 //
 // connect() returns a fresh channel; where it throws ChannelClosed or std::system_error it is tried
 // again later, anything else ends taking part, as does what make_update throws (the coordinator is
-// told). PeerRefused ends it where this side was never let in (the store is empty), and else after
+// told). NotAccepted ends it where this side was never let in (the store is empty), and else after
 // refused_for without a frame between: a list may be wrong for a while. With `stop` set the
 // coordinator is told too, and kStopped returned; the store then holds what a later start goes on
 // with.

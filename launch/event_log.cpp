@@ -57,12 +57,21 @@ void LineFile::append(std::string_view line) {
 }
 
 void LineFile::write(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(file_, text.data(), text.size());
+  for (std::string_view left = text; !left.empty();) {
+    const ssize_t written = ::write(file_, left.data(), left.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) refuse_log(path_, "cannot be written");
-    text.remove_prefix(static_cast<std::size_t>(written));
+    if (written < 0) {
+      const int why = errno;
+      if (left.size() < text.size()) cut_off_half_line();
+      errno = why;
+      refuse_log(path_, "cannot be written");
+    }
+    left.remove_prefix(static_cast<std::size_t>(written));
   }
+}
+
+void LineFile::cut_off_half_line() {
+  if (::ftruncate(file_, whole_lines(file_, path_)) != 0) refuse_log(path_, "cannot be written");
 }
 
 EventLog::EventLog(const std::filesystem::path& run_folder)

@@ -21,6 +21,7 @@ class LineFile {
 
  private:
   void write(std::string_view text);
+  void cut_off_half_line();
   std::filesystem::path path_;
   int file_ = -1;
   std::mutex mutex_;

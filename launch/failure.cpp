@@ -116,6 +116,8 @@ std::optional<Failure> describe_between_sites(const std::exception_ptr& error) {
                    advice_on(e.step())};
   } catch (const PeerRefused& e) {
     return Failure{ExitCode::kRefused, e.what(), advice_on(e)};
+  } catch (const NotAccepted& e) {
+    return Failure{ExitCode::kRefused, e.what(), advice_on(DialError::Step::kTls)};
   } catch (const CollectiveError& e) {
     return Failure{ExitCode::kUnreachable, e.what(), ""};
   } catch (const ChannelClosed& e) {

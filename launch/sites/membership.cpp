@@ -7,49 +7,32 @@
 #include "launch/sites/identity_folder.h"
 #include "launch/sites/proxy.h"
 #include "training/fit.h"
-#include "transport/tls/dial.h"
+#include "transport/peer_refused.h"
 
 namespace fedstill {
-namespace {
 
-constexpr int kMostHandshakeFailures = 8;  // in a row: about two minutes
+Dialler::Dialler(const Membership& membership)
+    : server_(parse_endpoint(membership.coordinator)),
+      credentials_(credentials_of(membership.identity)) {
+  go_through_proxy(options_, membership.proxy);
+  options_.bytes_per_second = static_cast<std::uint64_t>(membership.bytes_per_second);
+  options_.revoked = membership.revoked;
+}
 
-// A cut is the participant's to mend. A handshake that fails again and again is not one.
-class Dialler {
- public:
-  explicit Dialler(const Membership& membership)
-      : server_(parse_endpoint(membership.coordinator)),
-        credentials_(credentials_of(membership.identity)) {
-    go_through_proxy(options_, membership.proxy);
-    options_.bytes_per_second = static_cast<std::uint64_t>(membership.bytes_per_second);
-    options_.revoked = membership.revoked;
+std::unique_ptr<Channel> Dialler::operator()() {
+  try {
+    auto channel = dial(server_, credentials_, options_);
+    was_there_ = true;
+    return channel;
+  } catch (const CredentialError& error) {  // perhaps they are being renewed
+    if (!was_there_) throw;
+    throw ChannelClosed(error.what());
+  } catch (const UntrustedServer& error) {
+    throw NotAccepted(error.what());
+  } catch (const DialError& error) {
+    throw ChannelClosed(error.what());
   }
-
-  std::unique_ptr<Channel> operator()() {
-    try {
-      auto channel = dial(server_, credentials_, options_);
-      failures_ = 0;
-      was_there_ = true;
-      return channel;
-    } catch (const CredentialError& error) {  // perhaps they are being renewed
-      if (!was_there_) throw;
-      throw ChannelClosed(error.what());
-    } catch (const DialError& error) {
-      failures_ = error.step() == DialError::Step::kTls ? failures_ + 1 : 0;
-      if (failures_ >= kMostHandshakeFailures) throw;
-      throw ChannelClosed(error.what());
-    }
-  }
-
- private:
-  Endpoint server_;
-  Credentials credentials_;
-  DialOptions options_;
-  int failures_ = 0;
-  bool was_there_ = false;  // dialled at least once
-};
-
-}  // namespace
+}
 
 std::string find_dial_problem(const Membership& membership) {
   check_credentials(credentials_of(membership.identity));

@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
 #include "client/participant.h"
 #include "transport/blob_store.h"
+#include "transport/tls/dial.h"
 
 namespace fedstill {
 
@@ -32,6 +34,21 @@ class RefusedError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Connects to the coordinator, as take_part() wants it: throws NotAccepted where its certificate
+// is not accepted, ChannelClosed for whatever time may mend, and CredentialError where this side's
+// own files are of no use (once they were, they may be being renewed: ChannelClosed).
+class Dialler {
+ public:
+  explicit Dialler(const Membership& membership);
+  std::unique_ptr<Channel> operator()();
+
+ private:
+  Endpoint server_;
+  Credentials credentials_;
+  DialOptions options_;
+  bool was_there_ = false;  // dialled at least once
+};
+
 // Why the coordinator cannot be dialled now, or nothing. Throws CredentialError where this side's
 // own files are of no use: no waiting mends that.
 std::string find_dial_problem(const Membership& membership);
@@ -41,8 +58,7 @@ using ConnectionNews = std::function<void(const std::string& what, bool is_troub
 
 // Takes part until the last bundle, which is returned and the newest in the session's store. Of the
 // work, on_trouble is `tell`'s, and on_frame is also called after the audit log has the frame.
-// Throws RefusedError, Stopped, DialError after many failed handshakes, and what take_part()
-// throws.
+// Throws RefusedError, Stopped, and what take_part() throws.
 Delivery take_part_as(const Membership& membership, ClientSession& session, SiteWork work,
                       const ConnectionNews& tell, const std::atomic<bool>& stop);
 

@@ -69,8 +69,10 @@ class Federated {
         store_(run.folder.file("store")),
         pool_(add_pool(store_, material)),
         coordinator_(coordinator_options(run.job, material, pool_), store_, Service::now()),
-        service_(server_options(command, run.job), coordinator_, reception_options(),
-                 [this](const std::string& what) { record_.note(what); }) {
+        service_(
+            server_options(command, run.job), coordinator_, reception_options(),
+            [this](const std::string& what) { record_.note(what); },
+            [this](const std::string& what) { record_.note_refusal(what); }) {
     service_.on_brain([](Coordinator& coordinator, Reception& reception, Instant now) {
       if (coordinator.round().state() == Round::State::kFailed) reception.reopen(now);
     });

@@ -11,10 +11,12 @@ constexpr std::chrono::milliseconds kTick{500};
 }  // namespace
 
 Service::Service(const ServerOptions& options, Coordinator& coordinator, ReceptionOptions reception,
-                 std::function<void(const std::string&)> on_trouble)
+                 std::function<void(const std::string&)> on_trouble,
+                 std::function<void(const std::string&)> on_refused)
     : coordinator_(coordinator),
       reception_(coordinator, with_worker(std::move(reception))),
       on_trouble_(std::move(on_trouble)),
+      on_refused_(std::move(on_refused)),
       server_(std::make_unique<Server>(options, handlers())) {
   server_->start();
   server_->run_after(kTick, [this] { tick(); });
@@ -70,7 +72,7 @@ ServerHandlers Service::handlers() {
     reception_.closed(id, time());
   };
   on.on_refused = [this](const std::string& address, const std::string& reason) {
-    on_trouble_("refused " + address + ": " + reason);
+    if (on_refused_) on_refused_("refused " + address + ": " + reason);
   };
   on.on_warning = on_trouble_;
   return on;

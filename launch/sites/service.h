@@ -22,8 +22,9 @@ class Service {
  public:
   // Listens and accepts. Coordinator and store must outlive it. Throws what Server throws.
   Service(const ServerOptions& options, Coordinator& coordinator, ReceptionOptions reception,
-          std::function<void(const std::string&)> on_trouble);
-  ~Service();  // stops
+          std::function<void(const std::string&)> on_trouble,
+          std::function<void(const std::string&)> on_refused = {});  // who was not let in, and why
+  ~Service();                                                        // stops
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
@@ -53,7 +54,7 @@ class Service {
 
   Coordinator& coordinator_;
   Reception reception_;
-  std::function<void(const std::string&)> on_trouble_;
+  std::function<void(const std::string&)> on_trouble_, on_refused_;
   std::unordered_map<const Connection*, Reception::Id> ids_;
   std::string trouble_;
   RunningClock clock_{now()};

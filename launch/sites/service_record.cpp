@@ -41,12 +41,19 @@ void ServiceRecord::tell(const std::string& what) {
 }
 
 void ServiceRecord::note(const std::string& what) noexcept {
+  note_refusal(what);
   try {
-    log_.write(LogLevel::kWarning, what);
-    run_.progress.message("warning: " + what);
     run_.events.event("warning", {{"what", what}});
   } catch (const std::exception&) {
     // The log's own disk may be what is full.
+  }
+}
+
+void ServiceRecord::note_refusal(const std::string& what) noexcept {
+  try {
+    log_.write(LogLevel::kWarning, what);
+    run_.progress.message("warning: " + what);
+  } catch (const std::exception&) {  // as above
   }
 }
 

@@ -24,6 +24,9 @@ class ServiceRecord {
 
   void tell(const std::string& what);           // that all goes as it should
   void note(const std::string& what) noexcept;  // that something does not
+  // That somebody was not let in: strangers may cause as many as they like, and the run's events
+  // have no end, so these are not among them.
+  void note_refusal(const std::string& what) noexcept;
   // What is received is refused where it cannot be written down (std::system_error), unless it only
   // greets or ends the coordinator; what is sent goes out. Looks are not written down. On the
   // brain.

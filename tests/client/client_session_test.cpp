@@ -337,6 +337,35 @@ TEST_F(ClientSessionTest, TriesAgainWhereTheCoordinatorHadTrouble) {
   EXPECT_EQ(retry(), std::vector{offer_});
 }
 
+// A coordinator tells its news only to who has joined on that connection.
+TEST_F(ClientSessionTest, AJoinThatCouldNotBeRecordedIsSaidAgainInEveryState) {
+  for (const State at : {State::kFetching, State::kTraining, State::kUploading, State::kUploaded}) {
+    SCOPED_TRACE(static_cast<int>(at));
+    bring_to(at);
+    session_->disconnected();
+    greet();
+    for (int i = 0; i < 2; ++i) {
+      hear(refuse("", Refusal::kTryLater));
+      if (i == 1 && at == State::kTraining) finish();  // offered, and no answer to the Join
+      EXPECT_EQ(messages(session_->retry()), (std::vector<Message>{Join{"site", "tiny", 100}}));
+    }
+    const State before = state();
+    hear(session_->plan());
+    EXPECT_EQ(state(), before == State::kUploaded ? State::kUploading : before);
+    if (before == State::kFetching) continue;
+    hear(refuse(update_, Refusal::kTryLater));
+    EXPECT_EQ(messages(session_->retry()), std::vector{offer_});
+  }
+  bring_to(State::kUploaded);
+  session_->disconnected();
+  greet();
+  hear(refuse("", Refusal::kTryLater));
+  session_->retry();
+  hear(accept(""));  // the next round has not begun
+  hear(refuse(info_of(kPool).sha256, Refusal::kTryLater));
+  EXPECT_TRUE(session_->retry().empty());
+}
+
 TEST_F(ClientSessionTest, ABlobThatDoesNotMatchEndsTheConnection) {
   bring_to(State::kUploaded);
   hear(bundle_of(kRound, kBundle));

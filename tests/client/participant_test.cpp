@@ -290,6 +290,25 @@ TEST_F(RefusedParticipantTest, WhoWasLetInBeforeIsPatient) {
   EXPECT_EQ(tries_, 5U);
 }
 
+TEST_F(RefusedParticipantTest, WhomThisSideDoesNotAcceptCountsAlike) {
+  int tries = 0;
+  const auto connect = [&]() -> std::unique_ptr<Channel> {
+    ++tries;
+    throw NotAccepted("its certificate has expired");
+  };
+  const auto take_part_with_store = [&] {
+    ClientStore store(folder_.path() / "state");
+    ClientSession session({"site", "tiny", 100}, store);
+    options_.refused_for = 20ms;
+    take_part(session, connect, work_, stop_, options_);
+  };
+  EXPECT_THROW(take_part_with_store(), NotAccepted);
+  EXPECT_EQ(tries, 1);
+  ClientStore(folder_.path() / "state").blobs().add(std::vector<std::byte>(10));  // it was there
+  EXPECT_THROW(take_part_with_store(), NotAccepted);
+  EXPECT_GT(tries, 2);
+}
+
 TEST_F(RefusedParticipantTest, ButNotForEver) {
   options_.refused_for = 0ms;
   EXPECT_THROW(take_part_with({sign_of_life_, refusal_, end_}), PeerRefused);
@@ -324,6 +343,36 @@ TEST_F(ParticipantTest, ADiskThatTakesNothingForAWhileCostsOnlyTime) {
   EXPECT_NE(troubles_.front().find("File too large; trying again"), std::string::npos)
       << troubles_.front();
   EXPECT_EQ(store.bundles().back(), last);
+}
+
+TEST_F(ParticipantTest, ABundleThatWasRecordedAndNotHandedOutIsHandedOutLater) {
+  const std::vector<std::byte> bytes(1000, std::byte{5});
+  const Delivery last{1, {sha256_hex(bytes), bytes.size()}};
+  const auto connect = [&] {
+    auto [here, there] = make_in_process_channel();
+    here->send({Welcome{1, "", {}, 60, 0}, {}});
+    here->send({Bundle{1, last.bundle.sha256, last.bundle.bytes, false}, {}});
+    here->send({BlobChunk{last.bundle.sha256, 0}, bytes});
+    here->send({Heartbeat{1, "", 0, 0}, {}});
+    ends_.push_back(std::move(here));
+    return std::move(there);
+  };
+  int handed_out = 0;
+  work_.on_bundle = [&](const Delivery& bundle, const std::filesystem::path&) {
+    EXPECT_EQ(bundle, last);
+    if (++handed_out == 1) throw std::system_error(ENOSPC, std::generic_category());
+    stop_ = true;
+  };
+  const auto take_part_once = [&] {
+    stop_ = false;
+    ClientStore store(folder_.path() / "state");
+    ClientSession session({"site", "tiny", 100}, store);
+    EXPECT_EQ(take_part(session, connect, work_, stop_, options_), Ending::kStopped);
+  };
+  take_part_once();
+  EXPECT_EQ(handed_out, 2);
+  take_part_once();  // as after a kill
+  EXPECT_EQ(handed_out, 3);
 }
 
 TEST_F(ParticipantTest, WhatCannotBeMendedEndsIt) {

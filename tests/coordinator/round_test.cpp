@@ -473,7 +473,6 @@ TEST(Round, EverySequenceOfEventsStaysConsistent) {
   EXPECT_EQ(visited, 3 * (n + n * n + n * n * n) + n * n * n * n);
 }
 
-// An event costs the same whatever the number of members.
 TEST(Round, AHundredThousandClients) {
   constexpr int kClients = 100'000;
   RoundOptions options;

@@ -181,7 +181,9 @@ class Conversation {
       case 1:
         return {Join{name, "tiny", script.next(), mode}, {}};
       case 2:
-        return {BlobOffer{sha256, blob.size() - script.next() % 2, "update"}, {}};
+        return {BlobOffer{sha256, blob.size() - script.next() % 2,
+                          mode == Participation::kModel ? "update" : "predictions"},
+                {}};
       case 3:
         return chunk(blob, sha256, script);
       case 4:

@@ -20,6 +20,7 @@
 #include "launch/job_file.h"
 #include "model/decode_error.h"
 #include "tests/launch/process.h"
+#include "tests/support/file_size_limit.h"
 
 namespace fedstill {
 namespace {
@@ -239,6 +240,17 @@ TEST(LineFile, CutsOffALineThatAKillLeftHalfWritten) {
 
 TEST(LineFile, AFullDiskIsAnError) {
   EXPECT_THROW(LineFile("/dev/full", "").append("line"), std::system_error);
+}
+
+TEST(LineFile, OfALineThatDoesNotFitNothingStays) {
+  TempFolder temp;
+  LineFile file(temp / "f", "head");
+  {
+    const FileSizeLimit full(8);
+    EXPECT_THROW(file.append("a long line"), std::system_error);
+  }
+  file.append("two");
+  EXPECT_EQ(text_of(temp / "f"), "head\ntwo\n");
 }
 
 TEST(EventLog, WritesJsonLinesAndRows) {

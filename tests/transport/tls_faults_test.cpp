@@ -101,6 +101,16 @@ TEST_F(TlsFaults, AnAddressWhoseHandshakesFailIsShutOut) {
   EXPECT_EQ(server_->counters().shut_out, 1);
 }
 
+TEST_F(TlsFaults, HandshakesThatGaveWayCountAsFailed) {
+  options_.limits.max_handshakes = 2;
+  options_.limits.failed_handshakes = {.most = 3, .window = kLong, .shut_out = kLong};
+  serve();
+  std::vector<RawSocket> silent;
+  for (int i = 0; i < 6; ++i) silent.emplace_back(server_->port());
+  EXPECT_THAT(server_->next_warning(), HasSubstr("shut out"));
+  EXPECT_TRUE(RawSocket(server_->port()).is_closed_by_peer());
+}
+
 TEST_F(TlsFaults, AnAddressIsShutOutForAWhileOnly) {
   options_.limits.failed_handshakes = {.most = 1, .window = kLong, .shut_out = milliseconds{1}};
   serve();

@@ -85,6 +85,9 @@ std::unique_ptr<NetworkChannel> dial(const Endpoint& server, const Credentials& 
   auto context = std::make_unique<TlsContext>(credentials, only_role(options.server_role, lists));
   const std::string name = options.server_name.empty() ? server.host : options.server_name;
   OpenSocket socket = reach(server, options, deadline);
+  const auto told = [&](const WireError& error) {
+    return "[dial] " + to_string(server) + " as \"" + name + "\": " + error.what();
+  };
   try {
     auto wire = context->connect(socket.descriptor(), name);
     complete_handshake(*wire, socket.descriptor(), deadline);
@@ -94,9 +97,10 @@ std::unique_ptr<NetworkChannel> dial(const Endpoint& server, const Credentials& 
                                                    std::move(wire), std::move(peer), options);
     if (options.revoked.empty()) return channel;
     return std::make_unique<WatchingChannel>(std::move(channel), lists);
+  } catch (const Distrust& error) {
+    throw UntrustedServer(told(error));
   } catch (const WireError& error) {
-    throw DialError(DialError::Step::kTls,
-                    "[dial] " + to_string(server) + " as \"" + name + "\": " + error.what());
+    throw DialError(DialError::Step::kTls, told(error));
   }
 }
 

@@ -29,6 +29,14 @@ class DialError : public std::runtime_error {
   Step step_;
 };
 
+// The server completed its part of the handshake with a certificate that is not accepted: of
+// another authority, for another name or role, revoked or expired. Of another kTls (cut, silent, no
+// TLS) the next try may end better.
+class UntrustedServer : public DialError {
+ public:
+  explicit UntrustedServer(const std::string& what) : DialError(Step::kTls, what) {}
+};
+
 struct DialOptions {
   std::chrono::milliseconds connect_timeout{15'000};  // TCP, proxy and handshake together
   std::chrono::milliseconds send_timeout{60'000};     // without the peer taking a single byte

@@ -78,6 +78,7 @@ void ServerConnection::shut(CloseCause cause, const std::string& reason) {
 
 void ServerConnection::abort() {
   boost::asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    if (self->phase_ == Phase::kHandshake) self->core_->note_failed_handshake(self->host_);
     self->begin_close(CloseCause::kTooMuch, "gave way to newer ones");
     self->finish();
   });

@@ -67,7 +67,7 @@ bool is_about_our_certificate() {
 [[noreturn]] void throw_tls_error(const std::string& refusal) {
   const bool is_refusal = is_about_our_certificate();
   const std::string reason = take_openssl_error();
-  if (!refusal.empty()) throw WireError("[tls] " + refusal);
+  if (!refusal.empty()) throw Distrust("[tls] " + refusal);
   constexpr std::string_view kAlert = " alert ";  // "tlsv1 alert unknown ca"
   const std::size_t alert = reason.find(kAlert);
   if (alert == std::string::npos) throw WireError("[tls] " + reason);

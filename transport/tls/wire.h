@@ -18,6 +18,12 @@ class WireError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The peer showed a certificate that this side does not accept.
+class Distrust : public WireError {
+ public:
+  using WireError::WireError;
+};
+
 // The peer does not accept this side's certificate, and says so.
 class RefusalAlert : public WireError {
  public:
