@@ -182,7 +182,7 @@ json run_on_ranks(const MpiCommand& command, Progress& progress, std::atomic<boo
   EventLog events(folder.path());
   Run run{job, folder, events, leads ? progress : quiet, stop, &crew};
   run.device = device;
-  run.device_ranks = ranks_on_device(*all, device);
+  run.device_ranks = ranks_on_device(*all, device, device_uuid(device));
   const std::string how = "go on with the same command and --run " + run_path(run, leads).string();
   try {
     if (leads) return lead(run, material, resumed);
