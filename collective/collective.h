@@ -32,7 +32,9 @@ std::string describe(const Operation& operation);      // "all_reduce(sum) of 12
 bool matches(const Operation& a, const Operation& b);  // may two ranks ask these of one group?
 
 struct CollectiveOptions {
-  std::chrono::milliseconds deadline{600'000};  // A wait that sees no progress for this long fails.
+  // A wait that sees no progress for this long fails. Time in which the process is stopped does not
+  // count with `mpi` and `nccl`.
+  std::chrono::milliseconds deadline{600'000};
 };
 
 // What a backend returns for an operation that has begun.
@@ -59,14 +61,16 @@ class Pending {
 };
 
 // The ranks of one job acting as one. Every rank calls the same operations in the same order, each
-// with its own memory; several may be under way at once, and they complete in that order. `output`
-// may be this rank's block of the longer side (reduce_scatter, all_gather), else they are disjoint.
-// Reductions add in rank order (bfloat16 in float32, rounded once), so all ranks get the same bits
-// in every run and with every host backend; nccl promises the first only. A NaN of any rank wins
-// every reduction, but NCCL's max and min drop it: do not ask them of floats there. A group of one
-// rank is valid and copies at most. `local` and `mpi` work on host memory, `nccl` on device memory.
-// Throws std::invalid_argument for views that do not fit each other. One thread at a time uses a
-// Collective and its handles, which must be gone before it is.
+// with its own memory; several may be under way at once, and they complete in that order. Ranks may
+// use several groups in different orders, but those of `nccl` in the same one: there the first
+// operation of a group waits for all ranks, and later ones may keep others from the device.
+// `output` may be this rank's block of the longer side (reduce_scatter, all_gather), else they are
+// disjoint. Reductions add in rank order (bfloat16 in float32, rounded once), so all ranks get the
+// same bits in every run and with every host backend; nccl promises the first only. A NaN of any
+// rank wins every reduction, but NCCL's max and min drop it: do not ask them of floats there. A
+// group of one rank is valid and copies at most. `local` and `mpi` work on host memory, `nccl` on
+// device memory. Throws std::invalid_argument for views that do not fit each other. One thread at a
+// time uses a Collective and its handles, which must be gone before it is.
 class Collective {
  public:
   virtual ~Collective() = default;

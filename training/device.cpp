@@ -144,6 +144,21 @@ at::Device open_device(std::string_view name, const DeviceOptions& options) {
 
 std::string device_text(at::Device device) { return device.is_cpu() ? "cpu" : device.str(); }
 
+std::string device_uuid(at::Device device, const std::string& driver) {
+  if (device.is_cpu()) return "";
+  void* const cuda = ::dlopen(driver.c_str(), RTLD_NOW);
+  if (cuda == nullptr) return "";
+  // As cuda.h declares them; a CUuuid is 16 bytes.
+  const auto find = reinterpret_cast<int (*)(int*, int)>(::dlsym(cuda, "cuDeviceGet"));
+  const auto name = reinterpret_cast<int (*)(char*, int)>(::dlsym(cuda, "cuDeviceGetUuid_v2"));
+  int handle = 0;
+  std::string uuid(16, '\0');
+  const bool is_told = find != nullptr && name != nullptr && find(&handle, device.index()) == 0 &&
+                       name(uuid.data(), handle) == 0;
+  ::dlclose(cuda);
+  return is_told ? uuid : "";
+}
+
 DeviceMemory device_memory(at::Device device) {
   const auto [free, total] = at::getDeviceAllocator(device.type())->getMemoryInfo(device.index());
   return {static_cast<std::int64_t>(free), static_cast<std::int64_t>(total)};

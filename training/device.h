@@ -43,6 +43,10 @@ at::Device open_device(std::string_view name, const DeviceOptions& options = {})
 
 std::string device_text(at::Device device);  // "cpu", "cuda:0"
 
+// What names the device whichever number this process knows it by: the 16 bytes of its UUID, of a
+// part of a GPU its own. Empty where the driver does not tell, and of the cpu.
+std::string device_uuid(at::Device device, const std::string& driver = "libcuda.so.1");
+
 struct DeviceMemory {
   std::int64_t free = 0, total = 0;  // bytes
 };

@@ -12,15 +12,15 @@ constexpr std::chrono::nanoseconds kLongestNap = std::chrono::milliseconds(2);
 
 }  // namespace
 
-void BackOff::news() { last_news_ = Clock::now(); }
+void BackOff::news() { last_news_ = time_.look(); }
 
-void BackOff::pause() const {
+void BackOff::pause() {
   const auto waited = since_news();
   if (waited < kSpin) return;
   if (waited < kPatience) return std::this_thread::yield();
   std::this_thread::sleep_for(std::min(waited / 20, kLongestNap));
 }
 
-std::chrono::nanoseconds BackOff::since_news() const { return Clock::now() - last_news_; }
+std::chrono::nanoseconds BackOff::since_news() { return time_.look() - last_news_; }
 
 }  // namespace fedstill::mpi

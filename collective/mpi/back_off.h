@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "collective/waking_time.h"
+
 namespace fedstill::mpi {
 
 // How a rank waits. While things move it spins, then yields, since MPI moves bytes when it is
@@ -9,13 +11,13 @@ namespace fedstill::mpi {
 // next to nothing.
 class BackOff {
  public:
-  void news();         // something moved
-  void pause() const;  // nothing did
-  std::chrono::nanoseconds since_news() const;
+  void news();   // something moved
+  void pause();  // nothing did
+  std::chrono::nanoseconds since_news();
 
  private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point last_news_ = Clock::now();
+  WakingTime time_;
+  std::chrono::nanoseconds last_news_{0};
 };
 
 }  // namespace fedstill::mpi

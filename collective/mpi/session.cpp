@@ -5,6 +5,7 @@
 #include <string>
 
 #include "collective/mpi/check.h"
+#include "collective/mpi/engine.h"
 #include "collective/mpi/mpi.h"
 
 namespace fedstill::mpi {
@@ -20,7 +21,8 @@ void check(int code, const char* call) {
 
 bool is_available() { return true; }
 
-Session::Session() : exceptions_(std::uncaught_exceptions()) {
+Session::Session()
+    : engines_(std::make_shared<Engines>()), exceptions_(std::uncaught_exceptions()) {
   int is_initialised = 0, granted = 0;
   check(MPI_Initialized(&is_initialised), "MPI_Initialized");
   if (is_initialised != 0) throw CollectiveError("[mpi] a process can have one session only");

@@ -43,6 +43,11 @@ int reduction_code(Reduction reduction) {  // ncclRedOp_t
 
 }  // namespace
 
+void pause(std::chrono::nanoseconds waited) {
+  if (waited < std::chrono::milliseconds(1)) return std::this_thread::yield();
+  std::this_thread::sleep_for(std::chrono::microseconds(100));
+}
+
 void Communicator::check_nccl(int result, const char* call) const {
   if (result != kSuccess)
     throw CollectiveError(std::string("[nccl] ") + call + ": " + api_.ncclGetErrorString(result));
@@ -72,17 +77,18 @@ Communicator::Communicator(const Api& api, const Options& options, const UniqueI
 
 void Communicator::meet(const UniqueId& id, int rank, int ranks) {
   Config config;
-  const auto deadline = Clock::now() + options_.init_deadline;
   settle(api_.ncclCommInitRankConfig(&comm_, ranks, id, rank, &config), "ncclCommInitRank",
-         deadline);
+         options_.init_deadline);
 }
 
 // A non-blocking call returns before it is carried out; nothing may follow it until it is.
-void Communicator::settle(int result, const char* call, Clock::time_point deadline) {
-  while (result == kInProgress) {
-    if (Clock::now() > deadline)
+// That may take until the last rank has come: to the group, or to its first operation.
+void Communicator::settle(int result, const char* call, std::chrono::nanoseconds deadline) {
+  for (WakingTime time; result == kInProgress;) {
+    const auto waited = time.look();
+    if (waited > deadline)
       throw CollectiveError(std::string("[nccl] ") + call + " was not done by the deadline");
-    std::this_thread::yield();
+    pause(waited);
     check_nccl(api_.ncclCommGetAsyncError(comm_, &result), "ncclCommGetAsyncError");
   }
   check_nccl(result, call);
@@ -97,7 +103,7 @@ Communicator::~Communicator() {
   if (watchdog_.joinable()) watchdog_.join();
   try {
     if (comm_ != nullptr) {
-      settle(api_.ncclCommFinalize(comm_), "ncclCommFinalize", Clock::now() + kFarewell);
+      settle(api_.ncclCommFinalize(comm_), "ncclCommFinalize", kFarewell);
       api_.ncclCommDestroy(comm_);
     }
   } catch (const CollectiveError&) {
@@ -150,8 +156,8 @@ Event Communicator::begin(const Operation& operation) {
     const int result = api_.cudaStreamWaitEvent(stream_, ready, 0);
     api_.cudaEventDestroy(ready);  // CUDA keeps it until it has passed
     check_cuda(result, "cudaStreamWaitEvent");
-    settle(launch(operation), describe(operation).c_str(), Clock::now() + options_.deadline);
-    watched_.push_back({record(stream_), Clock::now(), describe(operation)});
+    settle(launch(operation), describe(operation).c_str(), options_.deadline);
+    watched_.push_back({record(stream_), time_.look(), describe(operation)});
     return watched_.back().event;
   } catch (const CollectiveError& error) {
     fail(error.what());
@@ -202,8 +208,9 @@ void Communicator::look() {
   if (result != kSuccess || (state != kSuccess && state != kInProgress))
     return fail(std::string("[nccl] ") +
                 api_.ncclGetErrorString(result != kSuccess ? result : state));
+  const auto now = time_.look();
   for (const Watched& one : watched_) {
-    if (Clock::now() - one.begun < options_.deadline) return;  // so are all that follow
+    if (now - one.begun < options_.deadline) return;  // so are all that follow
     if (api_.cudaEventQuery(one.event) == kNotReady)
       return fail("[nccl] " + one.what + " was not done after " +
                   std::to_string(options_.deadline.count()) + " ms: a rank is late or gone");

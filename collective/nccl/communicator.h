@@ -7,10 +7,12 @@
 #include <thread>
 
 #include "collective/nccl/api.h"
+#include "collective/waking_time.h"
 
 namespace fedstill::nccl {
 
-using Clock = std::chrono::steady_clock;
+// Most waits take microseconds; whoever has waited longer leaves the core to others.
+void pause(std::chrono::nanoseconds waited);
 
 // An NCCL communicator with its stream and the thread that watches over it. NCCL wants one thread
 // at a time inside a communicator, so every call takes the lock, and none waits for the device in
@@ -31,13 +33,13 @@ class Communicator {
  private:
   struct Watched {
     Event event;
-    Clock::time_point begun;
+    std::chrono::nanoseconds begun;  // by time_
     std::string what;
   };
 
   void meet(const UniqueId& id, int rank, int ranks);
   void release();
-  void settle(int result, const char* call, Clock::time_point deadline);
+  void settle(int result, const char* call, std::chrono::nanoseconds deadline);
   int launch(const Operation& operation);
   Event record(Stream stream);
   void check_nccl(int result, const char* call) const;
@@ -55,6 +57,7 @@ class Communicator {
   std::condition_variable stopped_;
   bool stop_ = false;
   std::string failure_;
+  WakingTime time_;
   std::deque<Watched> watched_;
   std::jthread watchdog_;
 };

@@ -17,15 +17,7 @@ class NcclWork : public Work {
   }
   bool is_done() override { return is_done_ = is_done_ || comm_->is_done(event_); }
   void wait() override {
-    const auto begun = Clock::now();
-    while (!is_done()) {
-      // Most take microseconds; whoever waits longer leaves the core to others.
-      if (Clock::now() - begun < std::chrono::milliseconds(1)) {
-        std::this_thread::yield();
-      } else {
-        std::this_thread::sleep_for(std::chrono::microseconds(100));
-      }
-    }
+    for (WakingTime time; !is_done();) pause(time.look());
   }
 
  private:

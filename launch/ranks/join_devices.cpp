@@ -1,11 +1,14 @@
 #include "launch/ranks/join_devices.h"
 
+#include "launch/ranks/say.h"
+
 namespace fedstill {
 
 std::unique_ptr<Collective> join_devices(at::Device device, Collective& distillers,
                                          Progress& progress, nccl::Options options) {
   if (device.is_cpu() || distillers.size() < 2) return nullptr;
   options.device = device.index();
+  options.deadline = kRanksPatience;  // as the distillers wait for each other elsewhere
   try {
     return nccl::make(distillers, options);
   } catch (const CollectiveError& error) {

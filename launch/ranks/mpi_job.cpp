@@ -1,10 +1,8 @@
 #include "launch/ranks/mpi_job.h"
 
 #include <algorithm>
-#include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "collective/mpi/mpi.h"
 #include "launch/counted.h"
@@ -13,6 +11,7 @@
 #include "launch/job_file.h"
 #include "launch/ranks/crew.h"
 #include "launch/ranks/join_devices.h"
+#include "launch/ranks/leave_together.h"
 #include "launch/ranks/neighbours.h"
 #include "launch/ranks/say.h"
 #include "launch/run_folder.h"
@@ -144,17 +143,6 @@ std::int64_t distillers_of(const Job& job, std::int64_t ranks) {
   return job.distillation.ranks == 0 ? most : std::min(job.distillation.ranks, most);
 }
 
-// Who leaves first ends the job for all, so ranks that were told to stop wait until each has
-// written its checkpoints; not for long, as one may hang or not have been told.
-void leave_together(Collective& leaving) {
-  constexpr std::chrono::seconds kGrace{20};
-  const auto until = std::chrono::steady_clock::now() + kGrace;
-  Pending others = leaving.barrier();
-  while (!others.is_done() && std::chrono::steady_clock::now() < until) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-}
-
 // Of the whole job: another rank's folder is two below.
 std::filesystem::path run_path(const Run& run, bool leads) {
   return leads ? run.folder.path() : run.folder.path().parent_path().parent_path();
@@ -194,14 +182,14 @@ json run_on_ranks(const MpiCommand& command, Progress& progress, std::atomic<boo
   EventLog events(folder.path());
   Run run{job, folder, events, leads ? progress : quiet, stop, &crew};
   run.device = device;
-  run.device_ranks = ranks_on_device(*all, device);
+  run.device_ranks = ranks_on_device(*all, device, device_uuid(device));
   const std::string how = "go on with the same command and --run " + run_path(run, leads).string();
   try {
     if (leads) return lead(run, material, resumed);
     crew.serve(run, material);
     return nullptr;
   } catch (const Stopped&) {
-    leave_together(*leaving);
+    leave_together(*leaving, channels);
     throw Stopped("interrupted; " + how);
   } catch (const CollectiveError& error) {
     throw CollectiveError(std::string(error.what()) + "; " + how);

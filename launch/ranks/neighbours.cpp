@@ -25,11 +25,11 @@ std::int64_t this_machine() {
 
 }  // namespace
 
-std::int64_t ranks_on_device(Collective& all, at::Device device) {
-  // A scheduler may show each rank of a machine another GPU under the same number.
+std::int64_t ranks_on_device(Collective& all, at::Device device, const std::string& uuid) {
+  // Numbers say little: a scheduler may show each rank of a machine another GPU under the same one.
   const char* const visible = std::getenv("CUDA_VISIBLE_DEVICES");
-  const std::array<std::int64_t, 3> mine{this_machine(), hash_of(visible ? visible : ""),
-                                         device.is_cpu() ? -1 : device.index()};
+  const std::string number = std::to_string(device.index()) + " of " + (visible ? visible : "all");
+  const std::array mine{this_machine(), hash_of(uuid.empty() ? number : uuid)};
   std::vector<std::int64_t> everybody(mine.size() * static_cast<std::size_t>(all.size()));
   all.all_gather(elements(mine), elements(everybody)).wait();
   if (device.is_cpu()) return 1;

@@ -3,6 +3,7 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <string>
 
 #include "collective/collective.h"
 
@@ -15,8 +16,9 @@ struct Neighbours {
 };
 Neighbours find_neighbours(Collective& all);  // every rank calls it
 
-// How many ranks compute on the device of this one, itself among them. Of the host: 1. Every rank
-// calls it.
-std::int64_t ranks_on_device(Collective& all, at::Device device);
+// How many ranks compute on the device of this one, itself among them. Of the host: 1. Devices are
+// told apart by their UUID; without one, by their number and CUDA_VISIBLE_DEVICES. Every rank calls
+// it.
+std::int64_t ranks_on_device(Collective& all, at::Device device, const std::string& uuid);
 
 }  // namespace fedstill

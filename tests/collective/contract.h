@@ -28,6 +28,7 @@ struct ContractGroup {
   void (*run)(int size, int groups, const Body& body);  // body on every rank, with `groups` groups
   int size;
   bool drops_nans = false;  // in max and min, as NCCL does
+  bool one_order = false;   // all ranks use several groups in the same order, as NCCL wants it
 };
 inline void PrintTo(const ContractGroup& group, std::ostream* out) { *out << group.size; }
 

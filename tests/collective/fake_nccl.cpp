@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "collective/local/local.h"
@@ -15,6 +16,7 @@ constexpr int kRefused = 5;
 
 struct World {
   std::mutex mutex;
+  std::atomic<int> connected = 0;  // ranks that have come to their first operation
   std::vector<std::unique_ptr<Collective>> ranks;
 };
 
@@ -31,11 +33,12 @@ struct FakeComm {
   std::shared_ptr<World> world;
   std::unique_ptr<Collective> group;
   std::atomic<int> polls = 0;
+  bool has_begun = false;
 };
 
 struct State {
   Faults faults;
-  std::atomic<int> aborted, destroyed, events, streams;
+  std::atomic<int> aborted, destroyed, events, streams, looks;
   std::mutex mutex;
   std::vector<std::shared_ptr<World>> worlds;
 };
@@ -78,7 +81,10 @@ int init(nccl::Comm* comm, int ranks, nccl::UniqueId id, int rank, nccl::Config*
 
 int get_async_error(nccl::Comm comm, int* result) {
   const Faults& faults = state().faults;
-  const bool is_starting = comm_of(comm).polls++ < 3 || faults.init_never_completes;
+  FakeComm& asked = comm_of(comm);
+  ++state().looks;
+  const bool is_starting = asked.polls++ < 3 || faults.init_never_completes ||
+                           (asked.has_begun && asked.world->connected < asked.group->size());
   *result = is_starting ? nccl::kInProgress : faults.async_error.load();
   return nccl::kSuccess;
 }
@@ -118,16 +124,20 @@ Reduction reduction_of(int code) {
   return code == 0 ? Reduction::kSum : code == 2 ? Reduction::kMax : Reduction::kMin;
 }
 
-int queue(nccl::Stream stream, Pending pending) {
+// As NCCL does it, ranks connect with their first operation, and none gets past it before all have
+// come.
+int queue(nccl::Comm comm, nccl::Stream stream, Pending pending) {
   static_cast<FakeStream*>(stream)->queued.push_back(std::move(pending));
-  return nccl::kSuccess;
+  if (std::exchange(comm_of(comm).has_begun, true)) return nccl::kSuccess;
+  ++comm_of(comm).world->connected;
+  return nccl::kInProgress;
 }
 
 int all_reduce(const void* in, void* out, std::size_t count, int type, int op, nccl::Comm comm,
                nccl::Stream stream) {
-  if (state().faults.operations_never_complete) return queue(stream, Pending());
+  if (state().faults.operations_never_complete) return queue(comm, stream, Pending());
   if (in != out) std::abort();
-  return queue(stream,
+  return queue(comm, stream,
                comm_of(comm).group->all_reduce({out, count, type_of(type)}, reduction_of(op)));
 }
 
@@ -135,19 +145,20 @@ int reduce_scatter(const void* in, void* out, std::size_t count, int type, int o
                    nccl::Stream stream) {
   Collective& group = *comm_of(comm).group;
   const ConstElements input(in, count * static_cast<std::size_t>(group.size()), type_of(type));
-  return queue(stream, group.reduce_scatter(input, {out, count, type_of(type)}, reduction_of(op)));
+  return queue(comm, stream,
+               group.reduce_scatter(input, {out, count, type_of(type)}, reduction_of(op)));
 }
 
 int all_gather(const void* in, void* out, std::size_t count, int type, nccl::Comm comm,
                nccl::Stream stream) {
   Collective& group = *comm_of(comm).group;
   const Elements output{out, count * static_cast<std::size_t>(group.size()), type_of(type)};
-  return queue(stream, group.all_gather({in, count, type_of(type)}, output));
+  return queue(comm, stream, group.all_gather({in, count, type_of(type)}, output));
 }
 
 int broadcast(const void*, void* out, std::size_t count, int type, int root, nccl::Comm comm,
               nccl::Stream stream) {
-  return queue(stream, comm_of(comm).group->broadcast({out, count, type_of(type)}, root));
+  return queue(comm, stream, comm_of(comm).group->broadcast({out, count, type_of(type)}, root));
 }
 
 int get_device_count(int* count) {
@@ -213,7 +224,9 @@ int event_query(nccl::Event event) {
 
 Faults& faults() { return state().faults; }
 
-Counts counts() { return {state().aborted, state().destroyed, state().events, state().streams}; }
+Counts counts() {
+  return {state().aborted, state().destroyed, state().events, state().streams, state().looks};
+}
 
 nccl::Api api() {
   Faults& faults = state().faults;
@@ -221,7 +234,7 @@ nccl::Api api() {
   faults.refuse_init_of_rank = -1;
   faults.init_never_completes = faults.operations_never_complete = false;
   faults.async_error = nccl::kSuccess;
-  state().aborted = state().destroyed = state().events = state().streams = 0;
+  state().aborted = state().destroyed = state().events = state().streams = state().looks = 0;
   nccl::Api api;
   api.ncclGetErrorString = error_string;
   api.ncclGetUniqueId = get_unique_id;

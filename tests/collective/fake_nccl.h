@@ -20,6 +20,7 @@ Faults& faults();
 
 struct Counts {
   int aborted = 0, destroyed = 0, living_events = 0, living_streams = 0;
+  int looks = 0;  // by ncclCommGetAsyncError
 };
 Counts counts();
 

@@ -17,19 +17,31 @@ TEST(Neighbours, HaveTheirPlacesOnTheMachineInTheOrderOfTheRanks) {
   });
 }
 
-TEST(RanksOnDevice, AreThoseOfItsNumber) {
-  constexpr std::array kIndices{0, 1, 0, 0};
-  std::array<std::int64_t, 4> found{};
+using Ranks = std::array<std::int64_t, 4>;
+
+// Found by each of four ranks on devices of such numbers and names.
+Ranks sharing(const std::array<int, 4>& numbers, const std::array<std::string, 4>& uuids) {
+  Ranks found{};
   local::run_ranks(4, [&](Collective& all) {
     const auto rank = static_cast<std::size_t>(all.rank());
-    const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(kIndices[rank]));
-    found[rank] = ranks_on_device(all, device);
+    const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(numbers[rank]));
+    found[rank] = ranks_on_device(all, device, uuids[rank]);
   });
-  EXPECT_EQ(found, (std::array<std::int64_t, 4>{3, 1, 3, 3}));
+  return found;
+}
+
+TEST(RanksOnDevice, AreThoseOfItsNumberWhereItHasNoName) {
+  EXPECT_EQ(sharing({0, 1, 0, 0}, {}), (Ranks{3, 1, 3, 3}));
+}
+
+// As of Slurm's --gpus-per-task=1: every task has a GPU number 0 of its own.
+TEST(RanksOnDevice, AreThoseOfItsNameWhateverItsNumber) {
+  EXPECT_EQ(sharing({0, 0, 0, 0}, {"a", "b", "c", "d"}), (Ranks{1, 1, 1, 1}));
+  EXPECT_EQ(sharing({0, 1, 0, 2}, {"a", "a", "b", "a"}), (Ranks{3, 3, 1, 3}));
 }
 
 TEST(RanksOnDevice, TheHostIsNotShared) {
-  local::run_ranks(2, [](Collective& all) { EXPECT_EQ(ranks_on_device(all, at::kCPU), 1); });
+  local::run_ranks(2, [](Collective& all) { EXPECT_EQ(ranks_on_device(all, at::kCPU, ""), 1); });
 }
 
 }  // namespace

@@ -181,6 +181,28 @@ TEST(DataParallel, BucketsStartInOneOrderAsSoonAsBackwardHasFilledThem) {
   }
 }
 
+// The last parameter is used first, so its gradient comes last, and its bucket starts first.
+TEST(DataParallel, BucketsKeepTheirOrderWhateverThatOfTheirGradients) {
+  for (const bool overlap : {true, false}) {
+    const auto alone = std::move(local::make_group(1)[0]);
+    LoggedCollective group(*alone);
+    std::vector<Executor::Parameter> parameters;
+    for (const std::int64_t size : {5, 6, 7}) {
+      parameters.push_back({std::to_string(size), random_tensor({size}, 1), true, true});
+      parameters.back().value.requires_grad_();
+    }
+    GradientBuckets buckets(parameters, {.group = &group, .bucket_bytes = 1, .overlap = overlap});
+    std::vector<float> facts(2);
+    buckets.begin(facts);
+    at::Tensor sum = parameters[2].value.sum();
+    for (const std::size_t i : {1U, 0U}) sum = sum.add(parameters[i].value.sum());
+    sum.backward();
+    EXPECT_EQ(group.counts.size(), overlap ? 4U : 1U);
+    buckets.finish();
+    EXPECT_EQ(group.counts, (std::vector<std::size_t>{2, 7, 6, 5}));
+  }
+}
+
 TEST(DataParallel, AGroupOfOneIsAlone) {
   const Outcome alone = run(small_net(), options_of({}));
   EXPECT_EQ(run_ranks(1, small_net(), {}).front().graph, alone.graph);

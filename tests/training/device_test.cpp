@@ -25,6 +25,9 @@ std::string message_of(std::string_view name, const DeviceOptions& options) {
   return "";
 }
 
+constexpr const char* kStubDriver =
+    FEDSTILL_BINARY_DIR "/tests/training/libfedstill_stub_cuda_driver.so";
+
 // The library that this process has loaded anyway: it registers no device.
 std::string cpu_library() {
   Dl_info found{};
@@ -65,6 +68,19 @@ TEST(Device, SaysThatNoDeviceWasFound) {
   for (const char* name : {"cuda", "cuda:0", "cuda:5"}) {
     EXPECT_THAT(message_of(name, {.library = cpu_library()}), HasSubstr("found no CUDA device"));
   }
+}
+
+TEST(Device, ItsUuidIsAsTheDriverTells) {
+  const std::string second = device_uuid(at::Device(at::kCUDA, 1), kStubDriver);
+  EXPECT_EQ(second, "uuid of number 1");
+  EXPECT_NE(device_uuid(at::Device(at::kCUDA, 0), kStubDriver), second);
+}
+
+TEST(Device, HasNoUuidThatNobodyTells) {
+  EXPECT_EQ(device_uuid(at::Device(at::kCUDA, 2), kStubDriver), "");  // fails
+  EXPECT_EQ(device_uuid(at::Device(at::kCUDA, 0), "libno_such_driver.so"), "");
+  EXPECT_EQ(device_uuid(at::Device(at::kCUDA, 0), cpu_library()), "");
+  EXPECT_EQ(device_uuid(at::kCPU, kStubDriver), "");
 }
 
 TEST(Device, ATensorThatIsThereIsItself) {

@@ -48,8 +48,9 @@ class OnDevice : public ::testing::Test {
     Graph graph;
     FitReport report;
   };
-  static Outcome run(const Graph& graph, const FitOptions& options, at::Device device) {
-    Executor executor(graph, {.device = device});
+  static Outcome run(const Graph& graph, const FitOptions& options, at::Device device,
+                     bool bf16 = false) {
+    Executor executor(graph, {.bf16 = bf16, .device = device});
     const int logits = graph.output("logits");
     ToyBatches source;
     FitReport report = fit(executor, std::span(&logits, 1), source, cross_entropy(), options);
@@ -117,6 +118,37 @@ TEST_F(OnDevice, FitsAsTheHostDoesRecordedOrNot) {
     expect_near(recorded.graph, here.graph, 2e-2F);
     EXPECT_NEAR(recorded.report.epoch_losses.back(), here.report.epoch_losses.back(), 1e-2);
   }
+}
+
+// By SGD: Adam would make whole steps of gradients that are little but rounding.
+TEST_F(OnDevice, FitsInBfloat16AsTheHostDoesRecordedOrNot) {
+  FitOptions o = options("sgd");
+  const Outcome exact = run(plain_net(), o, at::kCPU), here = run(plain_net(), o, at::kCPU, true),
+                recorded = run(plain_net(), o, tested_.device, true);
+  EXPECT_EQ(recorded.report.replayed, tested_.records) << recorded.report.refusal;
+  o.record = false;
+  const Outcome plain = run(plain_net(), o, tested_.device, true);
+  EXPECT_NE(here.graph, exact.graph);  // it is not float32 by mistake
+  EXPECT_NE(plain.graph, exact.graph);
+  expect_near(recorded.graph, plain.graph, 1e-2F);
+  expect_near(recorded.graph, here.graph, 2e-2F);
+  EXPECT_NEAR(recorded.report.epoch_losses.back(), here.report.epoch_losses.back(), 5e-2);
+}
+
+// Nothing of it is recorded.
+TEST_F(OnDevice, AccumulatesBatchesAsTheHostDoes) {
+  FitOptions o = options();
+  o.accumulate = 2;
+  const Outcome here = run(plain_net(), o, at::kCPU), there = run(plain_net(), o, tested_.device);
+  EXPECT_FALSE(there.report.replayed);
+  EXPECT_EQ(there.report.refusal, "");
+  EXPECT_EQ(there.report.steps, here.report.steps);
+  expect_near(there.graph, here.graph, 2e-2F);
+  EXPECT_NEAR(there.report.epoch_losses.back(), here.report.epoch_losses.back(), 1e-2);
+  local::run_ranks(1, [&](Collective& group) {
+    o.parallel = {.group = &group, .even_alone = true};
+    expect_near(run(plain_net(), o, tested_.device).graph, there.graph, 1e-3F);
+  });
 }
 
 TEST_F(OnDevice, FitsWithDropoutStepByStep) {

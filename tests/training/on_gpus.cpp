@@ -116,8 +116,8 @@ void run_gpus(int size, int groups, const Body& body) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Gpus, CollectiveContract,
-                         testing::Values(ContractGroup{run_gpus, 1, true},
-                                         ContractGroup{run_gpus, 2, true}),
+                         testing::Values(ContractGroup{run_gpus, 1, true, true},
+                                         ContractGroup{run_gpus, 2, true, true}),
                          group_name);
 
 }  // namespace

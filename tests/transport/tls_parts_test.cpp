@@ -29,6 +29,13 @@ std::vector<Frame> read_all(FrameReader& reader, std::span<const std::byte> byte
   return frames;
 }
 
+std::size_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t all = 0, resident = 0;
+  file >> all >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
 TEST(FrameReader, PutsFramesTogetherFromPiecesOfAnySize) {
   std::vector<std::byte> bytes;
   std::vector<Message> messages = every_message();
@@ -69,11 +76,18 @@ TEST(FrameReader, ABodyInUsedMemoryIsTheSame) {
 }
 
 TEST(FrameReader, MemoryGrowsWithWhatArrivesNotWithWhatIsClaimed) {
-  FrameReader reader({});
-  const auto frame = encode_frame(chunk_frame(1, some_bytes(4 << 20)));
-  const std::size_t head = encode_frame_head(chunk_frame(1, some_bytes(4 << 20))).size();
-  read_all(reader, std::span(frame).first(head), head);
+  constexpr std::uint64_t kClaimed = std::uint64_t{1} << 30;
+  FrameLimits limits;
+  limits.max_body_bytes = kClaimed;
+  FrameReader reader(limits);
+  auto head = encode_frame_head(chunk_frame(1, some_bytes(1)));
+  FrameHeader header = decode_header(std::span(head).first<kFrameHeaderBytes>());
+  header.body_bytes = kClaimed;
+  std::ranges::copy(encode_header(header), head.begin());
+  const std::size_t before = resident_bytes();
+  read_all(reader, head, head.size());
   EXPECT_LE(reader.wanted().size(), 256 * 1024);
+  EXPECT_LT(resident_bytes(), before + kClaimed / 10);
 }
 
 TEST(FrameReader, RefusesWhatIsDamagedAsSoonAsItCan) {
