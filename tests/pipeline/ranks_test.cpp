@@ -16,11 +16,6 @@ using ::testing::StartsWith;
 
 class Ranks : public Pipeline {
  protected:
-  Ranks() {
-    ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
-    ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
-  }
-
   static std::unique_ptr<Process> start(int ranks, const std::filesystem::path& run,
                                         const std::vector<std::string>& more = {},
                                         const std::vector<std::string>& through = {}) {
