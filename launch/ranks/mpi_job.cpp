@@ -16,6 +16,7 @@
 #include "launch/ranks/neighbours.h"
 #include "launch/ranks/say.h"
 #include "launch/run_folder.h"
+#include "launch/ranks/started.h"
 #include "launch/simulate.h"
 #include "launch/stages/material.h"
 #include "launch/stages/rounds.h"
@@ -178,6 +179,7 @@ json run_on_ranks(const MpiCommand& command, Progress& progress, std::atomic<boo
   Place place = take_place(command, neighbours.place, *all, stop);
   auto& [folder, job, resumed] = place;
   check_job(job);
+  refuse_strangers();
   const at::Device device = open_device(job.run.device, {.local_rank = neighbours.place});
   const std::int64_t distillers = distillers_of(job, all->size());
   share_machine(job, neighbours.on_my_cores, distillers);
