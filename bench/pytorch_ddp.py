@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The work of `fedstill bench distill` in PyTorch: DistributedDataParallel over gloo, one thread a rank, the batch that of all ranks together.
 
-Usage: pytorch_ddp.py [--ranks 2] [--student resnet8] [--batch 128]
+Usage: pytorch_ddp.py [--ranks 2] [--student resnet8] [--batch 128] [--images 6144]
 Prints one line: ddp, ranks, "overlap", images per second of the second of two epochs."""
 import argparse, os, time
 
@@ -12,10 +12,10 @@ import torch.nn.functional as F
 
 import reference_pipeline
 
-IMAGES, CLASSES = 6144, 10
+CLASSES = 10
 
 
-def work(rank, ranks, student, batch, port):
+def work(rank, ranks, student, batch, count, port):
     torch.set_num_threads(1)
     torch.manual_seed(1)
     net = getattr(reference_pipeline, student)().to(memory_format=torch.channels_last).train()
@@ -24,15 +24,15 @@ def work(rank, ranks, student, batch, port):
         dist.init_process_group("gloo", rank=rank, world_size=ranks)
         net = torch.nn.parallel.DistributedDataParallel(net)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
-    images = torch.randint(0, 256, (IMAGES, 1, 28, 28), dtype=torch.uint8)
-    labels = torch.softmax(2 * torch.randn(IMAGES, CLASSES), 1)
-    steps = IMAGES // batch
+    images = torch.randint(0, 256, (count, 1, 28, 28), dtype=torch.uint8)
+    labels = torch.softmax(2 * torch.randn(count, CLASSES), 1)
+    steps = count // batch
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 2 * steps)
     for epoch in range(2):
         if ranks > 1:
             dist.barrier()
         start = time.perf_counter()
-        order = torch.randperm(IMAGES, generator=torch.Generator().manual_seed(epoch))
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(epoch))
         for step in range(steps):
             index = order[step * batch:(step + 1) * batch].chunk(ranks)[rank]
             x = images[index].float().div_(255).sub_(.5).div_(.25).contiguous(memory_format=torch.channels_last)
@@ -54,8 +54,9 @@ def main():
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--student", default="resnet8")
     parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--images", type=int, default=6144)
     options = parser.parse_args()
-    arguments = (options.ranks, options.student, options.batch, 20000 + os.getpid() % 20000)
+    arguments = (options.ranks, options.student, options.batch, options.images, 20000 + os.getpid() % 20000)
     if options.ranks == 1:
         work(0, *arguments)
     else:

@@ -26,6 +26,10 @@ struct ClientTask {
 struct ClientResult {
   ClientUpdate update;
   FitReport training, head;
+  // Why steps were not recorded where they should have been, or nothing.
+  const std::string& refusal() const {
+    return training.refusal.empty() ? head.refusal : training.refusal;
+  }
 };
 ClientResult run_client(const ClientTask& task, const FitOptions& run_body = {},
                         const FitOptions& run_head = {});

@@ -21,6 +21,7 @@
 #include "launch/predict.h"
 #include "launch/progress.h"
 #include "launch/ranks/mpi_job.h"
+#include "launch/ranks/started.h"
 #include "launch/report.h"
 #include "launch/shards.h"
 #include "launch/simulate.h"

@@ -21,6 +21,7 @@
 #include "launch/machine.h"
 #include "launch/outside_text.h"
 #include "launch/ranks/fedavg_ranks.h"
+#include "launch/ranks/started.h"
 #include "launch/simulate.h"
 #include "launch/stages/accuracy.h"
 #include "model/atomic_file.h"

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "launch/event_log.h"
 #include "launch/job_check.h"
 #include "launch/job_file.h"
+#include "launch/ranks/started.h"
 #include "launch/report.h"
 #include "launch/run_folder.h"
 #include "launch/stages/clients.h"
@@ -131,20 +131,6 @@ Opened take_up(const SimulateCommand& command, const RunProgram& program) {
 
 void set_workers(Job& job, const SimulateCommand& command) {
   if (command.workers) apply_assignment(job, "run.workers=" + std::to_string(*command.workers));
-}
-
-int started_ranks() {
-  const char* ranks = std::getenv("OMPI_COMM_WORLD_SIZE");
-  // srun --mpi=pmix tells the ranks their number in Slurm's own words.
-  if (ranks == nullptr && std::getenv("PMIX_RANK") != nullptr)
-    ranks = std::getenv("SLURM_STEP_NUM_TASKS");
-  return ranks == nullptr ? 1 : std::max(1, std::atoi(ranks));
-}
-
-int started_rank() {
-  const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
-  if (rank == nullptr) rank = std::getenv("PMIX_RANK");
-  return rank == nullptr ? 0 : std::max(0, std::atoi(rank));
 }
 
 json run_stages(const Run& run, const Material& material, bool resumed) {

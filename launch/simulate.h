@@ -34,9 +34,6 @@ struct RunProgram {
 nlohmann::json in_run_folder(const SimulateCommand& command, const RunProgram& program,
                              Progress& progress, std::atomic<bool>& stop);
 
-int started_ranks();  // by mpirun or srun --mpi=pmix, this process among them; 1 without
-int started_rank();   // this process's place among them; 0 without
-
 // Runs a whole job on this machine, or goes on with one, and returns its report. Throws Stopped
 // when stop is set, with the run folder ready for --resume.
 nlohmann::json simulate(const SimulateCommand& command, Progress& progress,

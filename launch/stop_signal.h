@@ -1,6 +1,10 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
+#include <string>
+#include <vector>
 
 namespace fedstill {
 
@@ -8,6 +12,22 @@ namespace fedstill {
 // stops at the next step with its state on disk. A second signal ends the process at once with
 // ExitCode::kInterrupted. Everywhere else the first one ends it, as the system does.
 std::atomic<bool>& stop_at_signals();
+
+// While it lives, the first of these signals is answered at once with this line on stderr, unless
+// one of the processes of `before` lives: of several with one fate the first has the word. One at a
+// time.
+class LastWords {
+ public:
+  LastWords(std::string line, std::vector<pid_t> before);
+  ~LastWords();
+  LastWords(const LastWords&) = delete;
+  LastWords& operator=(const LastWords&) = delete;
+  void say() const;  // from a signal handler, too
+
+ private:
+  const std::string line_;
+  const std::vector<pid_t> before_;
+};
 
 // A write to a closed pipe or beyond the limit of a file is an error that can be told, not a
 // signal.

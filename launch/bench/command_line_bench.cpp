@@ -2,7 +2,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include "launch/command_line.h"
 #include "launch/command_line_options.h"
+#include "training/device.h"
 
 namespace fedstill {
 namespace {
@@ -64,7 +66,8 @@ The bare loop needs a Python that imports torch: FEDSTILL_BENCH_PYTHON names it.
 void add_distill_bench(CLI::App& bench, BenchDistillCommand& c) {
   CLI::App& app = *bench.add_subcommand(
       "distill", "data-parallel distillation on several ranks, beside PyTorch");
-  app.add_option("--ranks", c.ranks, "how many, separated by commas; one is always measured")
+  app.add_option("--ranks", c.ranks,
+                 "how many, separated by commas; one is always measured (not with --device cuda)")
       ->delimiter(',')
       ->check(CLI::Range(1, 1024));
   app.add_option("--student", c.student, "architecture, as distillation.student in a job");
@@ -72,7 +75,8 @@ void add_distill_bench(CLI::App& bench, BenchDistillCommand& c) {
   app.add_option("--images", c.images, "of an epoch")->check(kCount);
   app.add_option("--repeats", c.repeats, "of all ways, in turn; medians are shown")
       ->check(CLI::Range(1, 100));
-  app.add_option("--plot", c.plot, "an SVG picture of the scaling to write");
+  app.add_option("--plot", c.plot,
+                 "an SVG picture of the scaling to write (not with --device cuda)");
   app.add_flag("--alone", c.alone, "without PyTorch");
   add_device(app, c.device);
   app.add_flag("--bf16", c.bf16, "with --device cuda: convolutions in bfloat16");
@@ -86,6 +90,22 @@ void add_distill_bench(CLI::App& bench, BenchDistillCommand& c) {
 
 Ranks are threads of this process, and processes where mpirun is found. PyTorch's
 DistributedDataParallel needs a Python that imports torch: FEDSTILL_BENCH_PYTHON names it.)");
+}
+
+// What the measurement on that device does not look at is refused, not ignored.
+void check_distill_bench(const CLI::App& app, const BenchDistillCommand& c) {
+  const bool on_gpu = parse_device(c.device).cuda;
+  const auto refuse = [&app](const char* option, const char* why) {
+    if (app.count(option) == 0) return;
+    throw UsageError(std::string("bench distill: ") + option + " is " + why,
+                     "fedstill bench distill");
+  };
+  if (on_gpu) {
+    refuse("--ranks", "for the processor; on a GPU one rank is measured");
+    refuse("--plot", "for the processor; on a GPU no scaling is measured");
+  } else {
+    refuse("--bf16", "for --device cuda; on the processor float32 is measured");
+  }
 }
 
 }  // namespace
@@ -103,7 +123,11 @@ fedstill bench simulate --help and fedstill bench distill --help tell the rest.)
 }
 
 BenchCommand chosen_bench_command(const CLI::App& root, const BenchCommands& commands) {
-  if (root.get_subcommand("bench")->got_subcommand("distill")) return commands.distill;
+  const CLI::App& bench = *root.get_subcommand("bench");
+  if (bench.got_subcommand("distill")) {
+    check_distill_bench(*bench.get_subcommand("distill"), commands.distill);
+    return commands.distill;
+  }
   return commands.simulate;
 }
 

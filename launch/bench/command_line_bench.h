@@ -12,7 +12,7 @@ struct BenchCommands {
   BenchDistillCommand distill;
 };
 void add_bench_commands(CLI::App& root, BenchCommands& commands);
-// Requires: the command line chose bench.
+// Requires: the command line chose bench. Throws UsageError for options that do not go together.
 BenchCommand chosen_bench_command(const CLI::App& root, const BenchCommands& commands);
 
 }  // namespace fedstill

@@ -59,9 +59,10 @@ class DistillBench {
     }
     ways_.push_back({"PyTorch DDP", "PyTorch DDP", ranks, [this, ranks, python] {
                        return from_child(
-                           "PyTorch", {python, folder_.file("pytorch_ddp.py").string(), "--ranks",
-                                       std::to_string(ranks), "--student", work_.student, "--batch",
-                                       std::to_string(work_.batch)});
+                           "PyTorch",
+                           {python, folder_.file("pytorch_ddp.py").string(), "--ranks",
+                            std::to_string(ranks), "--student", work_.student, "--batch",
+                            std::to_string(work_.batch), "--images", std::to_string(work_.images)});
                      }});
   }
 

@@ -16,6 +16,7 @@
 #include "launch/bench/federation.h"
 #include "launch/counted.h"
 #include "launch/machine.h"
+#include "launch/ranks/started.h"
 #include "launch/text_table.h"
 #include "model/sha256.h"
 #include "training/predict.h"
@@ -31,6 +32,7 @@ class Ranks {
  public:
   explicit Ranks(bool wanted) {
     if (!wanted) return;
+    refuse_strangers();
     session_.emplace();
     mpi::Options options;
     options.deadline = std::chrono::hours(24);  // rank 0 alone runs the bare loop

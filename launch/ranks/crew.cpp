@@ -114,13 +114,15 @@ void Crew::train_mine(const Run& run, const Material& material, const json& todo
   });
 }
 
-PredictionCache Crew::ask(const Material& material, bool test_images,
+PredictionCache Crew::ask(const Run& run, const Material& material, bool test_images,
                           const std::string& images_hash, const std::vector<Teacher>& teachers,
                           const TeacherPassOptions& options, const std::filesystem::path& path) {
   PredictionCache cache = open_prediction_cache(teachers, images_of(material, test_images),
                                                 images_hash, material.classes(), path);
   order({{"what", "ask"}, {"test", test_images}});
-  pass(material, test_images, options).run(teachers, &cache);
+  const auto by_rank = pass(material, test_images, options).run(teachers, &cache);
+  run.events.event("teachers_asked",
+                   {{"images", test_images ? "test" : "pool"}, {"answers_by_rank", by_rank}});
   return cache;
 }
 

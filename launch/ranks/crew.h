@@ -44,9 +44,9 @@ class Crew {
   // 0's run folder.
   void train(const Run& run, const Material& material);
   // As teacher_pass() does, by RankedPass; the same bits.
-  PredictionCache ask(const Material& material, bool test_images, const std::string& images_hash,
-                      const std::vector<Teacher>& teachers, const TeacherPassOptions& options,
-                      const std::filesystem::path& cache);
+  PredictionCache ask(const Run& run, const Material& material, bool test_images,
+                      const std::string& images_hash, const std::vector<Teacher>& teachers,
+                      const TeacherPassOptions& options, const std::filesystem::path& cache);
   // The other distillers get these targets and begin; rank 0 then fits with them.
   void begin_distilling(const Run& run, const at::Tensor& targets);
   void dismiss();  // the others' serve() returns

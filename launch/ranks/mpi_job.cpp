@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "collective/mpi/mpi.h"
@@ -14,10 +15,12 @@
 #include "launch/ranks/leave_together.h"
 #include "launch/ranks/neighbours.h"
 #include "launch/ranks/say.h"
+#include "launch/ranks/started.h"
 #include "launch/run_folder.h"
 #include "launch/simulate.h"
 #include "launch/stages/material.h"
 #include "launch/stages/rounds.h"
+#include "launch/stop_signal.h"
 #include "model/atomic_file.h"
 #include "model/text_file.h"
 #include "training/device.h"
@@ -148,6 +151,13 @@ std::filesystem::path run_path(const Run& run, bool leads) {
   return leads ? run.folder.path() : run.folder.path().parent_path().parent_path();
 }
 
+// mpirun, told of a dead rank, may leave the others no time to say more.
+std::unique_ptr<LastWords> last_words(const Neighbours& neighbours, const std::string& how) {
+  if (!neighbours.first_is_here) return nullptr;
+  return std::make_unique<LastWords>(
+      "fedstill: stopping, as it was told to or a rank is gone; " + how, neighbours.before);
+}
+
 json lead(const Run& run, const Material& material, bool resumed) {
   json report = run_stages(run, material, resumed);
   run.crew->dismiss();
@@ -157,6 +167,7 @@ json lead(const Run& run, const Material& material, bool resumed) {
 }  // namespace
 
 json run_on_ranks(const MpiCommand& command, Progress& progress, std::atomic<bool>& stop) {
+  refuse_strangers();
   mpi::Session session;
   mpi::Options options;
   options.deadline = kRanksPatience;
@@ -184,6 +195,7 @@ json run_on_ranks(const MpiCommand& command, Progress& progress, std::atomic<boo
   run.device = device;
   run.device_ranks = ranks_on_device(*all, device, device_uuid(device));
   const std::string how = "go on with the same command and --run " + run_path(run, leads).string();
+  const auto words = last_words(neighbours, how);
   try {
     if (leads) return lead(run, material, resumed);
     crew.serve(run, material);

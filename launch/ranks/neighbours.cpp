@@ -45,16 +45,18 @@ Neighbours find_neighbours(Collective& all) {
   CPU_ZERO(&cores);
   ::sched_getaffinity(0, sizeof(cores), &cores);
   const std::array mine{this_machine(),
-                        hash_of({reinterpret_cast<const char*>(&cores), sizeof(cores)})};
+                        hash_of({reinterpret_cast<const char*>(&cores), sizeof(cores)}),
+                        std::int64_t{::getpid()}};
   std::vector<std::int64_t> everybody(mine.size() * static_cast<std::size_t>(all.size()));
   all.all_gather(elements(mine), elements(everybody)).wait();
-  Neighbours found{0, 0};
+  Neighbours found{.place = 0, .on_my_cores = 0, .first_is_here = everybody[0] == mine[0]};
   const std::size_t me = static_cast<std::size_t>(all.rank()) * mine.size();
   for (std::size_t i = 0; i < everybody.size(); i += mine.size()) {
     if (everybody[i] != mine[0]) continue;
-    if (i < me) ++found.place;
+    if (i < me) found.before.push_back(static_cast<pid_t>(everybody[i + 2]));
     if (everybody[i + 1] == mine[1]) ++found.on_my_cores;
   }
+  found.place = static_cast<int>(found.before.size());
   return found;
 }
 

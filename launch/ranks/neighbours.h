@@ -1,9 +1,11 @@
 #pragma once
 
 #include <c10/core/Device.h>
+#include <sys/types.h>
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "collective/collective.h"
 
@@ -13,6 +15,8 @@ namespace fedstill {
 struct Neighbours {
   int place = 0;                 // of this rank among them, from 0
   std::int64_t on_my_cores = 1;  // not bound apart from it; this one counts
+  bool first_is_here = true;     // rank 0
+  std::vector<pid_t> before{};   // the processes of the ranks here that come before this one
 };
 Neighbours find_neighbours(Collective& all);  // every rank calls it
 

@@ -31,6 +31,11 @@ std::vector<std::int64_t> open_clients(const PredictionCache& cache) {
   return open;
 }
 
+// None where another rank makes it.
+std::int64_t rows_of(const TeacherAnswer& answer) {
+  return answer.logits.defined() ? answer.logits.size(0) : 0;
+}
+
 void copy_rows(const TeacherAnswer& from, const TeacherAnswer& to, std::int64_t begin) {
   const std::int64_t rows = from.logits.size(0);
   to.logits.narrow(0, begin, rows).copy_(from.logits);
@@ -39,22 +44,31 @@ void copy_rows(const TeacherAnswer& from, const TeacherAnswer& to, std::int64_t 
 
 }  // namespace
 
-void RankedPass::run(const std::vector<Teacher>& teachers, PredictionCache* cache) {
+std::vector<std::int64_t> RankedPass::run(const std::vector<Teacher>& teachers,
+                                          PredictionCache* cache) {
   const std::vector<int> workers = hands();
+  std::int64_t made = 0;
   const std::string said = cache != nullptr ? plan(teachers, *cache, workers) : "";
   for (const json& window : json::parse(say(ranks_.all, said, 0, ranks_.stop))) {
     std::vector<Part> parts;
     for (const json& part : window) parts.push_back(part_of(part));
     bring_teachers(parts, teachers);
-    collect(parts, ask_mine(parts), cache);
+    std::vector<TeacherAnswer> mine = ask_mine(parts);
+    for (const TeacherAnswer& answer : mine) made += rows_of(answer);
+    collect(parts, std::move(mine), cache);
   }
+  return of_every_rank(made);
+}
+
+std::vector<std::int64_t> RankedPass::of_every_rank(std::int64_t mine) const {
+  std::vector<std::int64_t> all(static_cast<std::size_t>(ranks_.all.size()));
+  finish(ranks_.all.all_gather({&mine, 1, ElementType::kInt64}, elements(all)), ranks_.stop);
+  return all;
 }
 
 // The rank of every worker that asks.
 std::vector<int> RankedPass::hands() const {
-  std::vector<std::int64_t> workers(static_cast<std::size_t>(ranks_.all.size()));
-  const std::int64_t mine = question_.options.workers;
-  finish(ranks_.all.all_gather({&mine, 1, ElementType::kInt64}, elements(workers)), ranks_.stop);
+  const std::vector<std::int64_t> workers = of_every_rank(question_.options.workers);
   std::vector<int> hands;
   for (std::size_t rank = 0; rank < ranks_.askers; ++rank) {
     hands.insert(hands.end(), static_cast<std::size_t>(workers[rank]), static_cast<int>(rank));

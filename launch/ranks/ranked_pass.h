@@ -37,8 +37,9 @@ class RankedPass {
   RankedPass(Ranks ranks, Question question) : ranks_(std::move(ranks)), question_(question) {}
 
   // By every rank: rank 0 says who asks what and writes it into the cache; the others give neither
-  // teachers nor cache. Throws what teacher_pass() throws, CollectiveError, ChannelClosed.
-  void run(const std::vector<Teacher>& teachers, PredictionCache* cache);
+  // teachers nor cache. Returns how many answers each rank made, one teacher's about one image
+  // each. Throws what teacher_pass() throws, CollectiveError, ChannelClosed.
+  std::vector<std::int64_t> run(const std::vector<Teacher>& teachers, PredictionCache* cache);
 
  private:
   struct Part {
@@ -50,6 +51,7 @@ class RankedPass {
   };
   static Part part_of(const nlohmann::json& json);
 
+  std::vector<std::int64_t> of_every_rank(std::int64_t mine) const;
   std::vector<int> hands() const;
   std::string plan(const std::vector<Teacher>& teachers, const PredictionCache& cache,
                    const std::vector<int>& hands) const;

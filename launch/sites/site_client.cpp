@@ -94,6 +94,9 @@ class Site {
     const ClientResult result =
         run_client(task, fit_options("body", 0, load.body_images, work, stop),
                    fit_options("head", load.body_images, load.head_images, work, stop));
+    if (const std::string& refusal = result.refusal(); !refusal.empty()) {
+      progress_.message("steps were not recorded: " + refusal);
+    }
     if (mode_ == Participation::kModel) {
       write_model(update_file(), result.update.graph);
     } else {

@@ -79,6 +79,7 @@ class ClientWork {
     ClientResult result = whose_fit(plan_.name + " (" + plan_.architecture + ")", [&] {
       return run_client(plan_.task, fit_options("body"), fit_options("head"));
     });
+    if (const std::string& refusal = result.refusal(); !refusal.empty()) warn_unrecorded(refusal);
     if (lies_) always_claim(result.update.graph);
     write_model(folder_ / "update.safetensors", result.update.graph);
     ClientRecord record = describe(result);
@@ -108,6 +109,12 @@ class ClientWork {
                          rate(e.images, e.seconds), run_.round);
     };
     return options;
+  }
+
+  void warn_unrecorded(const std::string& refusal) const {
+    const std::string what = plan_.name + "'s steps were not recorded: " + refusal;
+    run_.events.event("warning", {{"client", index_}, {"what", what}});
+    run_.progress.message(what);
   }
 
   // How long a user waited from the command to the first training step of the run.

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <utility>
 
 #include "data/lesson.h"
 #include "distillation/distiller.h"
@@ -50,7 +51,10 @@ DistillOptions distill_options(const Run& run) {
 }
 
 void follow(const Run& run, DistillOptions& options) {
-  options.fit.on_event = [&run](const FitEvent& e) {
+  options.fit.on_event = [&run, has_begun = false](const FitEvent& e) mutable {
+    if (!std::exchange(has_begun, true)) {
+      run.events.event("student_started", {{"step", e.step}});  // beyond 1: where it was
+    }
     const std::int64_t per_step = e.step > 0 ? e.images / e.step : 0;
     run.progress.advance(0, e.step * per_step);
     if (!e.end_of_epoch) return;

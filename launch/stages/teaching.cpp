@@ -84,7 +84,7 @@ class Passes {
     const auto cache =
         run_.folder.file("cache") / (test_images ? "test.predictions" : "pool.predictions");
     if (run_.crew != nullptr) {
-      return run_.crew->ask(material_, test_images, images.hash(), teachers, options, cache);
+      return run_.crew->ask(run_, material_, test_images, images.hash(), teachers, options, cache);
     }
     return teacher_pass(teachers, images.images, images.hash(), material_.classes(),
                         material_.normalisation, cache, options);

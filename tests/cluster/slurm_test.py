@@ -64,11 +64,29 @@ class Cluster:
     def __init__(self, fedstill, template, folder):
         self.template, self.folder = template, folder
         (folder / "job.toml").write_text(JOB)
-        os.environ["PATH"] = f"{fedstill.parent}:{os.environ['PATH']}"
+        (folder / "bin").mkdir()
+        self.wrap("fedstill", fedstill, 'env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc >> "$FEDSTILL_RUN.cores"')
+        self.wrap("srun", shutil.which("srun"), 'echo "$@" >> "$FEDSTILL_RUN.srun"')
+        os.environ["PATH"] = f"{folder / 'bin'}:{os.environ['PATH']}"
 
-    def submit(self, name):
+    # A program as the template finds it, which notes something of every start.
+    def wrap(self, name, program, note):
+        path = self.folder / "bin" / name
+        path.write_text(f'#!/bin/sh\n{note}\nexec "{program}" "$@"\n')
+        path.chmod(0o755)
+
+    def submit(self, name, ranks=2, cores=1):
         os.environ.update(FEDSTILL_RUN=str(self.folder / name), FEDSTILL_JOB=str(self.folder / "job.toml"))
-        return run("sbatch", "--parsable", "--ntasks=2", "--cpus-per-task=1", f"--output={self.folder / name}.log", self.template)
+        return run("sbatch", "--parsable", f"--ntasks={ranks}", f"--cpus-per-task={cores}", f"--output={self.folder / name}.log", self.template)
+
+    # srun was told of them, and each rank saw them.
+    def has_cores(self, name, ranks, cores):
+        told = f"--cpus-per-task={cores} " in text_of(self.folder / f"{name}.srun")
+        return told and text_of(self.folder / f"{name}.cores").split() == [str(cores)] * ranks
+
+    # What srun says of its ranks in the job's output.
+    def says_exit_code(self, name, code):
+        return f"Exited with exit code {code}" in text_of(self.folder / f"{name}.log")
 
     def state(self, job):
         return run("scontrol", "show", "job", job).split("JobState=")[1].split()[0]
@@ -98,6 +116,8 @@ def check(cluster, fedstill, folder):
     run(fedstill, "simulate", folder / "job.toml", "--run", folder / "reference", "--quiet")
     expected = json.loads((folder / "reference" / "report.json").read_text())["student"]["sha256"]
     found = {"submitted": cluster.wait_until_done("submitted", cluster.submit("submitted"))}
+    wide = {"ranks": max(1, min(2, os.cpu_count() // 2)), "cores": min(2, os.cpu_count())}
+    found["wide"] = cluster.wait_until_done("wide", cluster.submit("wide", **wide))
 
     job = cluster.submit("preempted")
     cluster.wait_until_it_trains("preempted")
@@ -122,21 +142,36 @@ def check(cluster, fedstill, folder):
     wait_for("the cancelled job's end", lambda: cluster.state(job) == "CANCELLED")
     found["cancelled"] = cluster.wait_until_done("cancelled", cluster.submit("cancelled"))
 
-    averaged = []
-    for ranks in ((), ("srun", "--ntasks=2", "--mpi=pmix", "--kill-on-bad-exit=1")):
-        name = folder / f"averaged-{len(averaged)}"
-        run(*ranks, fedstill, "fedavg", folder / "job.toml", "--set", "averaging.rounds=2", "--run", name, "--quiet")
-        averaged.append(json.loads((name / "fedavg.json").read_text())["averaged"]["sha256"])
-
-    status = int(steps <= STEPS_PER_EPOCH)
-    print(f"{'FAILED' if status else 'ok'}: told after {STEPS_PER_EPOCH} steps, the student was kept with {steps}")
-    status |= averaged[0] != averaged[1]
-    print(f"{'ok' if averaged[0] == averaged[1] else 'FAILED'}: FedAvg on two ranks of srun: {averaged[1][:16]}, expected {averaged[0][:16]}")
+    checks = [(steps > STEPS_PER_EPOCH, f"told after {STEPS_PER_EPOCH} steps, the student was kept with {steps}")]
+    for name in ("time-is-up", "within-an-epoch"):
+        checks.append((cluster.says_exit_code(name, 9), f"{name}: the ranks left with 9"))
+    checks.append((cluster.has_cores("submitted", 2, 1), "submitted: ranks 2, cores of each 1"))
+    checks.append((cluster.has_cores("wide", **wide), f"wide: ranks {wide['ranks']}, cores of each {wide['cores']}"))
     for name, student in found.items():
-        good = student == expected
-        status |= not good
-        print(f"{'ok' if good else 'FAILED'}: {name}: student {student[:16]}, expected {expected[:16]}")
-    return status
+        checks.append((student == expected, f"{name}: student {student[:16]}, expected {expected[:16]}"))
+    checks += averaging(fedstill, folder)
+    for good, what in checks:
+        print(f"{'ok' if good else 'FAILED'}: {what}")
+    return int(not all(good for good, _ in checks))
+
+
+# FedAvg by whatever Slurm starts: ranks that meet share it, one process does it alone, and several that cannot meet do not each do all.
+def averaging(fedstill, folder):
+    def words(name):
+        return [fedstill, "fedavg", folder / "job.toml", "--set", "averaging.rounds=2", "--run", folder / name, "--quiet"]
+
+    def model(name):
+        return json.loads((folder / name / "fedavg.json").read_text())["averaged"]["sha256"][:16]
+
+    run(*words("averaged"))
+    run("srun", "--ntasks=2", "--mpi=pmix", "--kill-on-bad-exit=1", *words("averaged-by-two"))
+    run("srun", "--ntasks=1", "--mpi=none", *words("averaged-by-one"))
+    run("sbatch", "--wait", "--ntasks=2", "--output=/dev/null", "--wrap", " ".join(str(word) for word in words("averaged-in-a-script")))
+    checks = [(model(name) == model("averaged"), f"{name}: {model(name)}, expected {model('averaged')}")
+              for name in ("averaged-by-two", "averaged-by-one", "averaged-in-a-script")]
+    strangers = subprocess.run([str(word) for word in ("srun", "--ntasks=2", "--mpi=none", *words("strangers"))], check=False, capture_output=True, text=True)
+    refused = strangers.returncode == 2 and "srun --mpi=pmix" in strangers.stderr and not (folder / "strangers").exists()
+    return checks + [(refused, f"two processes without pmix: exit code {strangers.returncode}")]
 
 
 def main() -> int:

@@ -82,6 +82,23 @@ TEST(CommandLine, BenchDistillTakesAListOfRanks) {
   EXPECT_THAT(usage_error({"bench", "distill", "--ranks", "0"}), HasSubstr("ranks"));
 }
 
+// Before a device is looked for.
+TEST(CommandLine, BenchDistillRefusesWhatItsDeviceDoesNotMeasure) {
+  using Words = std::vector<const char*>;
+  for (const auto& [more, message] : std::vector<std::pair<Words, std::string>>{
+           {{"--bf16"}, "--bf16 is for --device cuda"},
+           {{"--device", "cpu", "--bf16"}, "--bf16 is for --device cuda"},
+           {{"--device", "cuda", "--ranks", "1,2"}, "--ranks is for the processor"},
+           {{"--device", "cuda:1", "--plot", "a.svg"}, "--plot is for the processor"}}) {
+    Words words{"bench", "distill"};
+    words.insert(words.end(), more.begin(), more.end());
+    EXPECT_THAT(usage_error(words), HasSubstr(message));
+  }
+  const auto c = std::get<BenchDistillCommand>(
+      std::get<BenchCommand>(parse({"bench", "distill", "--device", "cuda", "--bf16"})));
+  EXPECT_TRUE(c.bf16);
+}
+
 TEST(CommandLine, BenchNamesWhatIsMeasured) {
   const auto c = std::get<BenchSimulateCommand>(std::get<BenchCommand>(
       parse({"bench", "simulate", "--workload", "W2", "--clients", "5", "--json"})));

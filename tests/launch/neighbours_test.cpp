@@ -1,6 +1,7 @@
 #include "launch/ranks/neighbours.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <array>
 
@@ -14,6 +15,8 @@ TEST(Neighbours, HaveTheirPlacesOnTheMachineInTheOrderOfTheRanks) {
     const Neighbours found = find_neighbours(all);
     EXPECT_EQ(found.place, all.rank());  // of threads, which are all here
     EXPECT_EQ(found.on_my_cores, 4);
+    EXPECT_TRUE(found.first_is_here);
+    EXPECT_EQ(found.before, std::vector<pid_t>(static_cast<std::size_t>(all.rank()), ::getpid()));
   });
 }
 

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/launch/process.h"
+#include "tests/pipeline/stub_python.h"
 #include "tests/support/environment.h"
 #include "training/chain/kernels.h"
 
@@ -65,6 +66,44 @@ TEST(BenchSimulate, WithoutTorchItSaysWhatIsMissing) {
   const json found = measured({});
   EXPECT_FALSE(found.contains("bare_loop"));
   EXPECT_THAT(found.at("bare_loop_missing"), HasSubstr("FEDSTILL_BENCH_PYTHON"));
+}
+
+// A loop that leaves the first weights as they were, and says what it would say.
+TEST(BenchSimulate, TheBareLoopsResultIsReadAndCompared) {
+  const StubPython python(R"(
+for round in 1 2; do echo $round; done
+cp "$2/weights.f32" "$2/trained.f32"
+cat > "$2/result.json" << END
+{"trainings": 40, "seconds": 8.0, "start_up_seconds": 1.5, "test_accuracy": 0.25,
+ "peak_rss_bytes": 123000000, "torch": "none"}
+END)");
+  const Variable named("FEDSTILL_BENCH_PYTHON", python.path());
+  const json found = measured({"--rounds", "2", "--repeats", "2"});
+  EXPECT_FALSE(found.contains("bare_loop_missing"));
+  const json& loop = found.at("bare_loop");
+  EXPECT_EQ(loop.at("trainings_per_second"), 5.0);
+  EXPECT_EQ(loop.at("seconds_of_repeats"), json::array({8.0, 8.0}));
+  EXPECT_EQ(loop.at("start_up_seconds"), 1.5);
+  EXPECT_EQ(loop.at("test_accuracy"), 0.25);
+  EXPECT_EQ(loop.at("peak_rss_bytes"), 123'000'000);
+  const double ours = found.at("fedstill").at("trainings_per_second");
+  EXPECT_DOUBLE_EQ(found.at("times_bare_loop"), ours / 5.0);
+  EXPECT_GT(found.at("largest_weight_difference"), 0.0);  // what was trained here moved
+  EXPECT_NE(loop.at("trained_sha256"), found.at("fedstill").at("trained_sha256"));
+  EXPECT_THAT(python.asked(), HasSubstr("/loop.py "));
+}
+
+TEST(BenchSimulate, ABareLoopThatFailsIsSaid) {
+  const StubPython without_torch("exit 3"), broken("exit 1");
+  {
+    const Variable named("FEDSTILL_BENCH_PYTHON", without_torch.path());
+    EXPECT_THAT(measured({"--rounds", "1"}).at("bare_loop_missing"),
+                HasSubstr("cannot import torch"));
+  }
+  const Variable named("FEDSTILL_BENCH_PYTHON", broken.path());
+  Process program(simulate({"--rounds", "1"}));
+  EXPECT_NE(program.wait(), 0);
+  EXPECT_THAT(program.err(), HasSubstr("the bare loop ended with status 1"));
 }
 
 TEST(BenchSimulate, RefusesWhatCannotBe) {

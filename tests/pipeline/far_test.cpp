@@ -74,6 +74,8 @@ TEST_F(FarWay, AClientTrainsAsItDoesHere) {
                        here = run_client(task(at::kCPU, form));
     expect_near(far.update.graph, here.update.graph);
     EXPECT_NEAR(far.training.epoch_losses.back(), here.training.epoch_losses.back(), 1e-3);
+    EXPECT_FALSE(far.refusal().empty());  // steps cannot be recorded there
+    EXPECT_TRUE(here.refusal().empty());  // and were not to be here
   }
 }
 

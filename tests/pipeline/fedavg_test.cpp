@@ -133,5 +133,34 @@ TEST_F(FedAvgCommandTest, RanksShareFedAvgAndNotSimulate) {
   }
 }
 
+// Each of them would train the whole job.
+TEST_F(FedAvgCommandTest, ProcessesOfSrunThatCannotMeetAreRefused) {
+  const Variable step("SLURM_STEP_NUM_TASKS", "2"), place("SLURM_PROCID", "1");
+  const auto run = *folder_ / "strangers";
+  for (const char* command : {"simulate", "fedavg", "mpi"}) {
+    std::vector<std::string> words = small_job(run);
+    words.front() = command;
+    const Finished done = run_program(words);
+    EXPECT_EQ(done.code, 2) << command;
+    EXPECT_THAT(done.err, HasSubstr("srun --mpi=pmix")) << command;
+    EXPECT_FALSE(std::filesystem::exists(run)) << command;
+  }
+}
+
+TEST_F(FedAvgCommandTest, WhatSlurmStartsAloneIsNotRefused) {
+  using Variables = std::map<std::string, std::string>;
+  const Variables batch{{"SLURM_NTASKS", "2"}, {"SLURM_PROCID", "0"}},
+      alone{{"SLURM_STEP_NUM_TASKS", "1"}},
+      shell{{"SLURM_STEP_NUM_TASKS", "2"}, {"SLURM_PTY_PORT", "40000"}};
+  for (const Variables& variables : {batch, alone, shell}) {
+    std::list<Variable> set;
+    for (const auto& [name, value] : variables) set.emplace_back(name.c_str(), value);
+    const Finished done =
+        run_program(small_fedavg(*folder_ / "alone", {"--set", "averaging.rounds=1"}));
+    EXPECT_EQ(done.code, 0) << done.err;
+    std::filesystem::remove_all(*folder_ / "alone");
+  }
+}
+
 }  // namespace
 }  // namespace fedstill::tests

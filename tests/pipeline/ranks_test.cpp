@@ -1,7 +1,10 @@
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <numeric>
 #include <set>
+#include <sstream>
 
 #include "tests/pipeline/gpu.h"
 #include "tests/pipeline/small_job.h"
@@ -10,17 +13,14 @@
 namespace fedstill::tests {
 namespace {
 
+using ::testing::Each;
+using ::testing::Gt;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
 class Ranks : public Pipeline {
  protected:
-  Ranks() {
-    ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
-    ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
-  }
-
   static std::unique_ptr<Process> start(int ranks, const std::filesystem::path& run,
                                         const std::vector<std::string>& more = {},
                                         const std::vector<std::string>& through = {}) {
@@ -63,9 +63,65 @@ class Ranks : public Pipeline {
            : moment.who == Struck::kFirstRank ? ranks.front()
                                               : ranks.back(),
            moment.signal);
-    const int code = job->wait();
-    EXPECT_TRUE(moment.signal == SIGKILL ? code != 0 : code == 9) << code;
+    EXPECT_TRUE(job->ends_within(kEnd)) << job->err();  // nobody waits for who is gone
+    EXPECT_EQ(job->wait(), moment.signal == SIGKILL ? 128 + SIGKILL : 9);  // mpiexec's, or ours
+    const std::string err = job->err(), words = "stopping, as it was told to or a rank is gone; ";
+    const auto said = err.find(words + "go on with the same command and --run " + folder.string());
+    ASSERT_NE(said, std::string::npos) << err;
+    EXPECT_EQ(err.find(words, said + 1), std::string::npos) << err;  // one rank says it for all
   }
+  // What happened in the run after its first so many bytes, with that name.
+  static std::vector<nlohmann::json> events_of(const std::filesystem::path& folder,
+                                               const std::string& name, std::size_t after = 0) {
+    std::istringstream lines(text_of(folder / "events.jsonl").substr(after));
+    std::vector<nlohmann::json> found;
+    for (std::string line; std::getline(lines, line);) {
+      nlohmann::json event = nlohmann::json::parse(line);
+      if (event.at("event") == name) found.push_back(std::move(event));
+    }
+    return found;
+  }
+  static std::int64_t sum(const std::vector<std::int64_t>& numbers) {
+    return std::accumulate(numbers.begin(), numbers.end(), std::int64_t{0});
+  }
+  // How many answers each rank made about the images of the pool.
+  static std::vector<std::int64_t> answers_by_rank(const std::filesystem::path& folder) {
+    for (const auto& event : events_of(folder, "teachers_asked")) {
+      if (event.at("images") == "pool") return event.at("answers_by_rank");
+    }
+    return {};
+  }
+  // Goes on with a job of two ranks that was struck, and sees that nothing is done anew: finished
+  // clients, asked teachers and the student's steps up to its checkpoint.
+  static void go_on(const std::filesystem::path& folder) {
+    std::set<std::string> finished;
+    for (const char* client : {"client-00", "client-01", "client-02"}) {
+      if (std::filesystem::exists(folder / "state" / (std::string(client) + ".json")))
+        finished.insert(client);
+    }
+    const bool asked = events_of(folder, "teachers_asked").size() == 2;
+    const auto checkpoint = folder / "student.checkpoint";
+    const std::int64_t steps = std::filesystem::exists(checkpoint) ? steps_of(checkpoint) : 0;
+    const auto other = folder / "ranks" / "1";
+    const std::size_t mine = text_of(folder / "events.jsonl").size(),
+                      theirs = text_of(other / "events.jsonl").size();
+    run(2, folder, long_epochs());  // refused if a rank were left
+    std::size_t trained = 0;
+    for (const auto& [place, after] : {std::pair(folder, mine), std::pair(other, theirs)}) {
+      for (const auto& event : events_of(place, "client_started", after)) {
+        EXPECT_FALSE(finished.contains(event.at("client"))) << event;
+        ++trained;
+      }
+    }
+    EXPECT_EQ(trained, 3 - finished.size());
+    for (const auto& event : events_of(folder, "teachers_asked", mine)) {
+      EXPECT_TRUE(!asked || sum(event.at("answers_by_rank")) == 0) << event;
+    }
+    const auto students = events_of(folder, "student_started", mine);
+    ASSERT_EQ(students.size(), 1U);
+    EXPECT_EQ(students.front().at("step"), steps + 1);
+  }
+  static constexpr std::chrono::seconds kEnd{15};  // ranks that may still wait do so for 20
   static inline const std::vector<std::string> kOneDistiller{"--set", "distillation.ranks=1"};
 };
 
@@ -78,6 +134,10 @@ TEST_F(Ranks, WithOneDistillerTheStudentIsThatOfOneProcess) {
   }
   EXPECT_EQ(report_of(folder).at("bundle").at("sha256"),
             report_of(reference()).at("bundle").at("sha256"));
+  const auto answers = answers_by_rank(folder);
+  ASSERT_EQ(answers.size(), 3U);
+  EXPECT_EQ(sum(answers), 3 * 400);
+  EXPECT_GT(answers[1] + answers[2], 0);  // in whole teachers: the pool is one block
 }
 
 // Of a pool of several blocks, so that teachers are cut.
@@ -97,6 +157,10 @@ TEST_F(Ranks, FewerTeachersThanRanksAreSharedAndTheCacheStaysTheSame) {
     EXPECT_EQ(text_of(folder / cache), text_of(alone / cache)) << cache;
   }
   EXPECT_EQ(student_of(folder), student_of(alone));
+  const auto answers = answers_by_rank(folder);
+  ASSERT_EQ(answers.size(), 4U);
+  EXPECT_EQ(sum(answers), 2 * 2700);
+  EXPECT_THAT(answers, Each(Gt(0)));
 }
 
 TEST_F(Ranks, TwoRoundsAreThoseOfOneProcess) {
@@ -156,6 +220,7 @@ TEST_F(Ranks, CoordinatorsTrainNoClientsAndTheOthersNoStudent) {
   run(3, folder, {"--set", "ranks.coordinators=1"});
   EXPECT_EQ(student_of(folder), student_of(reference()));
   EXPECT_THAT(text_of(folder / "events.jsonl"), Not(HasSubstr("client_started")));
+  EXPECT_EQ(answers_by_rank(folder), (std::vector<std::int64_t>{3 * 400, 0, 0}));
   const auto all = start(2, fresh("ranks-no-clients"), {"--set", "ranks.coordinators=2"});
   EXPECT_EQ(all->wait(), 3);
   EXPECT_THAT(all->err(), HasSubstr("ranks.coordinators = 2 of 2 ranks leaves none"));
@@ -209,7 +274,7 @@ TEST_F(Ranks, AKilledRankEndsTheJobAndTheSameCommandGoesOn) {
       }
       EXPECT_GT(steps_of(checkpoint), moment.more_steps_than);
     }
-    run(2, folder, long_epochs());  // refused if a rank were left
+    ASSERT_NO_FATAL_FAILURE(go_on(folder));
     EXPECT_EQ(student_of(folder), student_of(uninterrupted));
   }
 }

@@ -1,4 +1,7 @@
 #include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <fstream>
 
 #include "model/decode_error.h"
 #include "tests/support/test_certificates.h"
