@@ -11,6 +11,7 @@
 #include "launch/machine.h"
 #include "launch/settings.h"
 #include "launch/sites/identity_folder.h"
+#include "launch/stages/run.h"
 #include "model/atomic_file.h"
 #include "training/device.h"
 
