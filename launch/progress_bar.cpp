@@ -95,7 +95,7 @@ std::string stage_summary(const std::string& stage, const std::vector<Progress::
   std::string out = stage + "  " + percent(share);
   if (elapsed <= 0.0 || sum.done <= 0) return out;
   const double rate = static_cast<double>(sum.done) / elapsed;
-  out += "  " + grouped(std::llround(rate)) + " images/s";
+  if (const auto whole = std::llround(rate); whole > 0) out += "  " + grouped(whole) + " images/s";
   if (share < 1.0) {
     out += "  about " + duration_text(static_cast<double>(sum.total - sum.done) / rate) + " left";
   }

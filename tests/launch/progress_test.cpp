@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "launch/progress_bar.h"
+
 namespace fedstill {
 namespace {
 
@@ -41,6 +43,12 @@ TEST(Progress, NamesFromOutsideDoNotDriveTheTerminal) {
     EXPECT_THAT(shown, HasSubstr("mess?age"));
     EXPECT_THAT(shown, Not(HasSubstr("\a")));
   }
+}
+
+TEST(Progress, AHandfulOfMeasurementsAMinuteIsNoRate) {
+  const std::string line =
+      stage_summary("distilling", {{.name = "", .note = "", .total = 9, .done = 3}}, 30.0);
+  EXPECT_EQ(line, "distilling   33 %  about 1 min 0 s left");
 }
 
 TEST(Progress, PlainLinesAreRareAndSayHowFar) {
