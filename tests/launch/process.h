@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -44,7 +45,9 @@ class Process {
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
-  void signal(int number) const { ::kill(pid_, number); }
+  void signal(int number) const {
+    if (pid_ > 0) ::kill(pid_, number);  // of no process: of all
+  }
   pid_t pid() const { return pid_; }
   std::vector<pid_t> children() const {
     const std::string pid = std::to_string(pid_);
@@ -54,6 +57,7 @@ class Process {
 
   // Whether it ends by itself within the time.
   bool ends_within(std::chrono::microseconds time) const {
+    if (code_) return true;
     const int handle = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
     pollfd ended{handle, POLLIN, 0};
     const timespec most{time.count() / 1'000'000, time.count() % 1'000'000 * 1000};
@@ -64,10 +68,12 @@ class Process {
 
   // The exit code, or minus the signal that ended it.
   int wait() {
+    if (code_) return *code_;
     int status = 0;
     ::waitpid(pid_, &status, 0);
     pid_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    code_ = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    return *code_;
   }
 
   // Waits until the file holds the text; false if the program ended first. Polls the process, so no
@@ -123,6 +129,7 @@ class Process {
 
   TempFolder files_;
   pid_t pid_ = -1;
+  std::optional<int> code_;  // once it was waited for
 };
 
 struct Finished {

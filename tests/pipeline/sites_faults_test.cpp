@@ -41,7 +41,8 @@ class SitesFaults : public Sites {
         life = microseconds{random() % 20'000};
       }
       if (coordinator_->ends_within(life)) break;
-      kill_coordinator();
+      coordinator_->signal(SIGKILL);
+      if (coordinator_->wait() != -SIGKILL) break;  // it ended at that instant
       start_coordinator();
     }
     return kills;
