@@ -103,7 +103,7 @@ using Command =
 // The command line makes no sense. The message says what, with a suggestion.
 class UsageError : public std::runtime_error {
  public:
-  explicit UsageError(const std::string& what, std::string of = "fedstill COMMAND")
+  explicit UsageError(const std::string& what, std::string of = "fedstill")
       : std::runtime_error(what), command(std::move(of)) {}
   std::string command;  // whose --help would help
 };

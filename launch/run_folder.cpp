@@ -45,8 +45,9 @@ bool claim(const fs::path& folder) {
 void check_holds_no_run(const fs::path& folder) {
   std::error_code ignored;
   if (!fs::exists(folder / "job.toml", ignored)) return;
-  throw JobError("[run] " + folder.string() + " already holds a run; go on with --resume " +
-                 folder.string() + " or give another --run");
+  throw JobError("[run] " + folder.string() + " already holds a run; fedstill inspect " +
+                 folder.string() +
+                 " tells how to go on (--resume, of ranks the same --run); or give another --run");
 }
 
 void check_unused(const fs::path& folder) {

@@ -113,10 +113,21 @@ Opened begin(const SimulateCommand& command, const RunProgram& program) {
   return {std::move(job), std::move(folder), std::move(material), device};
 }
 
+// A student that several ranks fit, together, is not that of one process.
+void refuse_run_of_ranks(const RunFolder& folder) {
+  const auto distillers = folder.recall("distillers");
+  if (!distillers || *distillers == 1) return;
+  const std::string ranks = distillers->dump();
+  throw JobError("[run] " + folder.path().string() + " is a run of " + ranks +
+                 " ranks; go on with mpirun -np " + ranks + " fedstill mpi --run " +
+                 folder.path().string());
+}
+
 Opened take_up(const SimulateCommand& command, const RunProgram& program) {
   Job job;
   RunFolder folder = RunFolder::reopen(command.resume, job);
   claim(folder, program.name);
+  refuse_run_of_ranks(folder);
   set_workers(job, command);
   if (!command.device.empty()) move_to_device(job, command.device);
   check_job(job);

@@ -1,5 +1,7 @@
 #include "launch/sites/admin.h"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -81,8 +83,8 @@ void watch_coordinator(const AdminCommand& command, const std::atomic<bool>& sto
   Conversation conversation(command);
   while (!stop.load()) {
     const json status = conversation.ask(command.what, command.argument);
-    std::cout << (command.json ? status.dump() + "\n"
-                               : "\033[H\033[J" + answer_text(command.what, status))
+    const char* const clear = ::isatty(STDOUT_FILENO) == 1 ? "\033[H\033[J" : "";
+    std::cout << (command.json ? status.dump() + "\n" : clear + answer_text(command.what, status))
               << std::flush;
     for (milliseconds slept{0}; slept < kWatchEvery && !stop.load(); slept += milliseconds(50)) {
       std::this_thread::sleep_for(milliseconds(50));

@@ -242,6 +242,9 @@ json run_site(const ClientCommand& command, Progress& progress, std::atomic<bool
   std::string last_said;
   work.on_frame = [&](const Frame& frame, bool received) {
     log.write(LogLevel::kDebug, frame_text("the coordinator", frame, received));
+    if (const auto* leave = std::get_if<Leave>(&frame.message); received && leave != nullptr) {
+      tell("the coordinator takes its leave: " + printable(leave->reason), true);
+    }
     const auto* answer = std::get_if<Acknowledgement>(&frame.message);
     const bool is_final =
         answer != nullptr && !answer->accepted && answer->refusal == Refusal::kFinal;

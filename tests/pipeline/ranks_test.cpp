@@ -197,6 +197,9 @@ TEST_F(Ranks, AFinishedJobIsToldAgain) {
   const std::string report = text_of(folder / "report.json");
   run(2, folder, brief);
   EXPECT_EQ(text_of(folder / "report.json"), report);
+  const Finished alone = run_program({"simulate", "--resume", folder.string()});
+  EXPECT_EQ(alone.code, 3);
+  EXPECT_THAT(alone.err, HasSubstr("go on with mpirun -np 2 fedstill mpi --run"));
 }
 
 TEST_F(Ranks, TheOthersNeedNothingOfTheRunFolderOfTheFirst) {
