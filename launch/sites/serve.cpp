@@ -121,6 +121,7 @@ class Federated {
  private:
   ReceptionOptions reception_options() {
     ReceptionOptions options;
+    options.software = "fedstill " FEDSTILL_VERSION;
     options.task = task_text({material_.data.train.images->shape, material_.classes()});
     options.unix_time = [] { return static_cast<std::int64_t>(std::time(nullptr)); };
     options.on_status = [this](const std::string& admin, const StatusRequest& request) {

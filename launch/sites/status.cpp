@@ -147,11 +147,12 @@ std::string status_text(const json& status) {
   std::vector<std::vector<std::string>> rows{
       {"client", "state", "model", "sends", "images", "progress", "last heard, s"}};
   for (const json& member : status.at("members")) {
-    rows.push_back({printable(member.at("client")), printable(member.at("state")),
-                    printable(member.value("architecture", "")),
-                    printable(member.value("mode", "")),
-                    grouped(member.value("samples", std::int64_t{0})), progress_of(member),
-                    grouped(static_cast<std::int64_t>(member.at("silent_seconds").get<double>()))});
+    const bool is_away = member.at("state") == "uploaded" && !member.value("connected", true);
+    rows.push_back(
+        {printable(member.at("client")), printable(member.at("state")) + (is_away ? ", away" : ""),
+         printable(member.value("architecture", "")), printable(member.value("mode", "")),
+         grouped(member.value("samples", std::int64_t{0})), progress_of(member),
+         grouped(static_cast<std::int64_t>(member.at("silent_seconds").get<double>()))});
   }
   return out + (rows.size() == 1 ? "" : text_table(std::move(rows)));
 }

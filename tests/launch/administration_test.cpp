@@ -80,6 +80,11 @@ TEST_F(AdministrationTest, StatusShowsWhoIsHowFarAndHowFast) {
                            "body 60 %, 100/s", "uploading", "2 kB, 2 kB/s", "lenet5", "200"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   }
+  auto done = status;
+  done["members"][1]["state"] = "uploaded";
+  EXPECT_EQ(answer_text("status", done).find("away"), std::string::npos);
+  done["members"][1]["connected"] = false;  // or revoked meanwhile
+  EXPECT_NE(answer_text("status", done).find("uploaded, away"), std::string::npos);
   tell("a", Heartbeat{1, "head", 0, 50});  // another phase, another speed
   EXPECT_EQ(ask("status").at("members").at(0).at("per_second"), 0.0);
   tell("c", Join{"c", "mlp", 50});

@@ -161,7 +161,6 @@ TEST_F(SitesFaults, ACoordinatorKilledAtTwoHundredRandomInstantsGoesOn) {
 }
 
 TEST_F(SitesFaults, AClientKilledWhileItDownloadsGoesOn) {
-  if (!runs_long_tests()) GTEST_SKIP() << "with FEDSTILL_LONG";
   Weather weather;
   weather.down = 60'000;  // of a pool of 100 kB
   expect_to_survive_a_kill_within(weather);
@@ -174,7 +173,6 @@ TEST_F(SitesFaults, AClientKilledWhileItUploadsGoesOn) {
 }
 
 TEST_F(SitesFaults, ADiskThatIsFullForAWhileCostsOnlyTime) {
-  if (!runs_long_tests()) GTEST_SKIP() << "with FEDSTILL_LONG";
   const std::uint16_t monitor = free_port();
   start_coordinator({"--set", "round.silent_seconds=3", "--monitor", std::to_string(monitor)});
   ASSERT_TRUE(coordinator_->wait_for_text(events(), "\"stage\":\"clients\""));
